@@ -1,0 +1,62 @@
+package events
+
+import (
+	"strings"
+	"time"
+)
+
+// EpochOpened is the payload of the guard message: who may write from here on,
+// and the settings under which everything until the next epoch is folded. What
+// matters to routing and is no Kubernetes object enters the log here (invariant 1).
+type EpochOpened struct {
+	Epoch  uint64 `json:"epoch"`
+	Holder string `json:"holder"`
+	// Settings are present on EVENTS only.
+	Settings *Settings `json:"settings,omitempty"`
+}
+
+// Settings are the facts about this installation that the fold depends on.
+type Settings struct {
+	ControllerName string `json:"controllerName"`
+	// Resources are listed and followed in this epoch; nothing is projected before
+	// each of them is synced.
+	Resources []string `json:"resources"`
+	// ListenAddress is where Envoy listeners bind, such as 0.0.0.0.
+	ListenAddress string `json:"listenAddress"`
+	// RouteLayout is how virtual hosts are laid out for Envoy: "plain" or
+	// "scoped"; a GatewayClass may choose for itself.
+	RouteLayout string `json:"routeLayout"`
+	// Recipient is the public key to which private keys are sealed (age X25519).
+	Recipient string `json:"recipient,omitempty"`
+}
+
+// Sync brackets the listing of one resource: the payload of sync.started and
+// sync.completed.
+type Sync struct {
+	Resource string `json:"resource"`
+	// ResourceVersion is that of the list; empty for a directory of manifests.
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+}
+
+// Verdict records that Envoy refused a published resource. It excludes exactly
+// that digest: the verdict ends when the digest changes.
+type Verdict struct {
+	Gateway string `json:"gateway"`
+	Type    string `json:"type"`
+	Name    string `json:"name"`
+	Digest  string `json:"digest"`
+	// Reason is Envoy's error_detail.
+	Reason string `json:"reason"`
+}
+
+// TimeReached records that a moment which routing depends on has come, such as
+// a certificate's notAfter.
+type TimeReached struct {
+	Time time.Time `json:"time"`
+}
+
+// SyncKey is the key of the sync brackets of a resource.
+func SyncKey(resource string) Key { return Key{Resource: "sync", Name: resource} }
+
+// EpochKey is the key of a stream's guard messages; its subject is [GuardSubject].
+func EpochKey(stream string) Key { return Key{Resource: "epoch", Name: strings.ToLower(stream)} }

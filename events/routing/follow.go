@@ -1,0 +1,197 @@
+package routing
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// CheckpointBucket is the object store of the checkpoints of SNAPSHOTS; a name
+// there is <incarnation of SNAPSHOTS>/<sequence of SNAPSHOTS>, zero-padded.
+const CheckpointBucket = "rutter-snapshots"
+
+// Checkpoint is a whole version, so that a reader need not read SNAPSHOTS from
+// its beginning, which retention removes.
+type Checkpoint struct {
+	Format int `json:"format"`
+	// Position is where in SNAPSHOTS the version ends: its incarnation and the
+	// sequence of the last message.
+	Position events.Version `json:"position"`
+	Full     *Snapshot      `json:"full"`
+}
+
+// checkpointName sorts by sequence.
+func checkpointName(position events.Version) string {
+	return fmt.Sprintf("%s/%020d", position.Incarnation, position.Sequence)
+}
+
+// PutCheckpoint stores a whole version.
+func PutCheckpoint(ctx context.Context, bucket events.Bucket, position events.Version, full *Snapshot) error {
+	data, encoding, err := Marshal(Checkpoint{Format: FormatVersion, Position: position, Full: full})
+	if err == nil {
+		err = bucket.Put(ctx, checkpointName(position), append([]byte(encoding+"\n"), data...))
+	}
+	if err != nil {
+		return fmt.Errorf("store checkpoint of version %s: %w", full.Version, err)
+	}
+	return nil
+}
+
+// Follower reads the versions of a cluster, oldest first and then live.
+type Follower struct {
+	stream   events.Stream
+	reader   events.Reader
+	parts    Assembler
+	full     *Snapshot
+	position events.Version
+}
+
+// Follow reads from the newest checkpoint on, or from the beginning where there
+// is none.
+func Follow(ctx context.Context, stream events.Stream, bucket events.Bucket) (*Follower, error) {
+	return follow(ctx, stream, bucket, func(*Snapshot) bool { return true })
+}
+
+// FollowAt is [Follow] from the newest checkpoint that is not after version.
+func FollowAt(ctx context.Context, stream events.Stream, bucket events.Bucket, version events.Version) (*Follower, error) {
+	return follow(ctx, stream, bucket, func(s *Snapshot) bool {
+		return s.Version.Incarnation == version.Incarnation && s.Version.Sequence <= version.Sequence
+	})
+}
+
+// FollowFrom reads on after position, which an earlier Follower gave.
+func FollowFrom(stream events.Stream, position events.Version) *Follower {
+	return &Follower{stream: stream, reader: stream.Reader(position.Sequence + 1), position: position}
+}
+
+func follow(ctx context.Context, stream events.Stream, bucket events.Bucket, take func(*Snapshot) bool) (*Follower, error) {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open SNAPSHOTS: %w", err)
+	}
+	names, err := bucket.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	start := events.Version{Incarnation: info.Incarnation}
+	for i := len(names) - 1; i >= 0; i-- {
+		incarnation, number, _ := strings.Cut(names[i], "/")
+		sequence, err := strconv.ParseUint(number, 10, 64)
+		if incarnation != info.Incarnation || err != nil || sequence+1 < info.First || sequence > info.Last {
+			continue
+		}
+		c, err := getCheckpoint(ctx, bucket, names[i])
+		if err != nil {
+			return nil, err
+		}
+		if take(c.Full) {
+			f := FollowFrom(stream, c.Position)
+			f.full = c.Full
+			return f, nil
+		}
+	}
+	return FollowFrom(stream, start), nil
+}
+
+func getCheckpoint(ctx context.Context, bucket events.Bucket, name string) (*Checkpoint, error) {
+	data, err := bucket.Get(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint %s: %w", name, err)
+	}
+	encoding, body, _ := strings.Cut(string(data), "\n")
+	c := &Checkpoint{}
+	if err := Unmarshal([]byte(body), encoding, c); err != nil {
+		return nil, fmt.Errorf("read checkpoint %s: %w", name, err)
+	}
+	if c.Format != FormatVersion || c.Full == nil {
+		return nil, fmt.Errorf("read checkpoint %s: %w: format %d, this build reads %d", name, ErrFormat, c.Format, FormatVersion)
+	}
+	return c, nil
+}
+
+// Next waits for at least one version and returns all that are there, in order.
+// The first may be a whole version (Previous zero): what was held before is void.
+func (f *Follower) Next(ctx context.Context) ([]*Snapshot, error) {
+	if f.full != nil {
+		full := f.full
+		f.full = nil
+		return []*Snapshot{full}, nil
+	}
+	for {
+		snapshots, err := f.read(ctx)
+		if err != nil || len(snapshots) > 0 {
+			return snapshots, err
+		}
+	}
+}
+
+// read is one batch of messages, and the versions that end in it.
+func (f *Follower) read(ctx context.Context) ([]*Snapshot, error) {
+	messages, err := f.reader.Next(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read SNAPSHOTS: %w", err)
+	}
+	var snapshots []*Snapshot
+	for _, m := range messages {
+		s, err := f.parts.Add(m)
+		if err != nil {
+			return nil, fmt.Errorf("read SNAPSHOTS: %w", err)
+		}
+		f.position.Sequence = m.Sequence
+		if s != nil {
+			snapshots = append(snapshots, s)
+		}
+	}
+	return snapshots, nil
+}
+
+// Load is the newest version there is; its Version is zero where there is none.
+func (f *Follower) Load(ctx context.Context) (*State, error) {
+	return f.load(ctx, func(*Snapshot) bool { return true })
+}
+
+// LoadAt is the newest version that is not after version.
+func (f *Follower) LoadAt(ctx context.Context, version events.Version) (*State, error) {
+	return f.load(ctx, func(s *Snapshot) bool {
+		return s.Version.Incarnation == version.Incarnation && s.Version.Sequence <= version.Sequence
+	})
+}
+
+func (f *Follower) load(ctx context.Context, take func(*Snapshot) bool) (*State, error) {
+	info, err := f.stream.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open SNAPSHOTS: %w", err)
+	}
+	state := NewState()
+	for f.full != nil || f.position.Sequence < info.Last {
+		next := f.read
+		if f.full != nil {
+			next = f.Next
+		}
+		snapshots, err := next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range snapshots {
+			if !take(s) {
+				return state, nil
+			}
+			if s.Previous.IsZero() {
+				state = NewState()
+			}
+			if err := state.Apply(s); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return state, nil
+}
+
+// Position is where in SNAPSHOTS the follower has read to.
+func (f *Follower) Position() events.Version { return f.position }
+
+// Close ends reading.
+func (f *Follower) Close() { f.reader.Close() }

@@ -1,0 +1,81 @@
+package routing
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// Verdict is what the status of one object should say, except what depends on
+// the Envoys (Programmed), which status-writer adds from the receipts.
+type Verdict struct {
+	Object     events.Key `json:"object"`
+	UID        string     `json:"uid"`
+	Generation int64      `json:"generation"`
+	// Since is the sequence of the event that recorded this generation: an Envoy
+	// that holds a version at or after it runs it.
+	Since uint64 `json:"since"`
+
+	// Conditions of a GatewayClass or a Gateway.
+	Conditions []Condition `json:"conditions,omitempty"`
+	// Addresses of a Gateway.
+	Addresses []string `json:"addresses,omitempty"`
+	// Features of a GatewayClass: status.supportedFeatures, sorted.
+	Features []string `json:"features,omitempty"`
+	// Listeners of a Gateway, in the order of its spec.
+	Listeners []ListenerVerdict `json:"listeners,omitempty"`
+	// Parents of a route, in the order of its spec; only those that are ours.
+	Parents []ParentVerdict `json:"parents,omitempty"`
+}
+
+// Digest is what a verdict contributes to Snapshot.VerdictDigest.
+func (v Verdict) Digest() Digest {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("routing: a verdict holds plain data only: %v", err))
+	}
+	return DigestOf(data)
+}
+
+// Condition is a metav1.Condition without the parts that depend on when it is
+// written: observedGeneration is Verdict.Generation.
+type Condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// ListenerVerdict becomes an entry of status.listeners of a Gateway.
+type ListenerVerdict struct {
+	Name           string      `json:"name"`
+	SupportedKinds []GroupKind `json:"supportedKinds"`
+	AttachedRoutes int32       `json:"attachedRoutes"`
+	Conditions     []Condition `json:"conditions"`
+}
+
+// GroupKind is a kind of route that a listener takes.
+type GroupKind struct {
+	Group string `json:"group"`
+	Kind  string `json:"kind"`
+}
+
+// ParentVerdict becomes an entry of status.parents of a route.
+type ParentVerdict struct {
+	// Ref is the parentRef as the route wrote it.
+	Ref ParentRef `json:"ref"`
+	// Gateway is the namespace/name of the Gateway that Ref leads to.
+	Gateway    string      `json:"gateway"`
+	Conditions []Condition `json:"conditions"`
+}
+
+// ParentRef is a parentRef of a route, with only the fields that it set.
+type ParentRef struct {
+	Group       *string `json:"group,omitempty"`
+	Kind        *string `json:"kind,omitempty"`
+	Namespace   *string `json:"namespace,omitempty"`
+	Name        string  `json:"name"`
+	SectionName *string `json:"sectionName,omitempty"`
+	Port        *int32  `json:"port,omitempty"`
+}
