@@ -1,0 +1,202 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// attachment is what a HTTPRoute contributes to the Gateways it attaches to.
+type attachment struct {
+	order   order
+	rules   []*Rule
+	matches [][]Match // per rule
+	// members are the listeners that the route attached to, with the route's own
+	// hostname patterns there; hosts the virtual hosts that this makes necessary.
+	members  []memberID
+	hosts    []HostID
+	clusters []ClusterID
+	verdict  *routing.Verdict // nil where no parent is ours
+}
+
+// memberID names the routes that attached to a listener with a hostname pattern.
+type memberID struct{ gateway, listener, pattern string }
+
+func (m memberID) node() node { return node{membersNode, m.gateway, m.listener, m.pattern} }
+
+// listenerID names a listener of a Gateway.
+type listenerID struct{ gateway, listener string }
+
+func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
+	o, hr := get[gatewayv1.HTTPRoute](r, key)
+	if hr == nil {
+		return nil
+	}
+	a := &attachment{order: order{created: o.Created, name: key.Namespace + "/" + key.Name}}
+	var parents []routing.ParentVerdict
+	var resolvedRules *ruleSet
+	for _, ref := range hr.Spec.ParentRefs {
+		name, g := parentGateway(r, key, ref)
+		if g == nil {
+			continue
+		}
+		if resolvedRules == nil {
+			resolvedRules = resolveRules(r, o, hr)
+		}
+		p := a.attach(r, key, hr, ref, name, g)
+		if p.ok() {
+			p = resolvedRules.invalid()
+		}
+		parents = append(parents, routing.ParentVerdict{Ref: parentRef(ref), Gateway: name, Conditions: resolvedRules.conditions(p)})
+	}
+	if resolvedRules == nil {
+		return a
+	}
+	a.verdict = newVerdict(o)
+	a.verdict.Parents = parents
+	if !resolvedRules.invalid().ok() {
+		a.members, a.hosts = nil, nil
+	}
+	a.rules, a.matches = resolvedRules.rules, resolvedRules.matches
+	a.clusters = a.usedClusters()
+	return a
+}
+
+// parentGateway is the Gateway that a parentRef leads to, if it is one of ours.
+func parentGateway(r *reader, route events.Key, ref gatewayv1.ParentReference) (string, *gateway) {
+	if ref.Group != nil && *ref.Group != gatewayv1.GroupName || ref.Kind != nil && *ref.Kind != "Gateway" {
+		return "", nil
+	}
+	namespace := route.Namespace
+	if ref.Namespace != nil {
+		namespace = string(*ref.Namespace)
+	}
+	name := namespace + "/" + string(ref.Name)
+	return name, r.gateway(name)
+}
+
+// attach binds the route to the listeners that a parentRef selects, and says why
+// to none (RouteConditionAccepted).
+func (a *attachment) attach(r *reader, key events.Key, hr *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference, name string, g *gateway) problem {
+	var selected, allowed, bound int
+	gatewayNamespace, _, _ := strings.Cut(name, "/")
+	for _, l := range g.listeners {
+		if ref.SectionName != nil && *ref.SectionName != l.name || ref.Port != nil && int32(*ref.Port) != l.port {
+			continue
+		}
+		selected++
+		if !l.allows(r, gatewayNamespace, key.Namespace) {
+			continue
+		}
+		allowed++
+		if a.bind(name, g, l, hr.Spec.Hostnames) {
+			bound++
+		}
+	}
+	switch {
+	case selected == 0:
+		return problem{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("The Gateway %s has no listener %s.", name, wanted(ref))}
+	case allowed == 0:
+		return problem{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("No listener of the Gateway %s allows HTTPRoutes from the namespace %s (allowedRoutes).", name, key.Namespace)}
+	case bound == 0:
+		return problem{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("No listener of the Gateway %s has a hostname that intersects with those of the route.", name)}
+	}
+	return problem{}
+}
+
+func wanted(ref gatewayv1.ParentReference) string {
+	var parts []string
+	if ref.SectionName != nil {
+		parts = append(parts, fmt.Sprintf("named %s", *ref.SectionName))
+	}
+	if ref.Port != nil {
+		parts = append(parts, fmt.Sprintf("on port %d", *ref.Port))
+	}
+	return strings.Join(parts, " ")
+}
+
+// bind adds the hostnames of the route that intersect with those of the listener
+// and tells whether there is one. Hostnames that another listener owns are bound
+// but never reached.
+func (a *attachment) bind(name string, g *gateway, l *listener, hostnames []gatewayv1.Hostname) bool {
+	patterns := []string{anyHost}
+	if len(hostnames) > 0 {
+		patterns = nil
+		for _, h := range hostnames {
+			patterns = append(patterns, orAny(string(h)))
+		}
+	}
+	bound := false
+	for _, pattern := range patterns {
+		hostname, ok := intersect(pattern, l.hostname)
+		if !ok {
+			continue
+		}
+		bound = true
+		a.members = appendNew(a.members, memberID{name, string(l.name), pattern})
+		if l.served && g.owner(l.port, l.protocol, hostname) == l {
+			a.hosts = appendNew(a.hosts, HostID{name, l.chain(), hostname})
+		}
+	}
+	return bound
+}
+
+func appendNew[T comparable](list []T, v T) []T {
+	if slices.Contains(list, v) {
+		return list
+	}
+	return append(list, v)
+}
+
+// usedClusters are the clusters that the route needs on the Gateways where it
+// has a virtual host.
+func (a *attachment) usedClusters() []ClusterID {
+	var gateways []string
+	for _, h := range a.hosts {
+		gateways = appendNew(gateways, h.Gateway)
+	}
+	var used []ClusterID
+	add := func(name string) {
+		for _, g := range gateways {
+			if name != "" {
+				used = appendNew(used, ClusterID{g, name})
+			}
+		}
+	}
+	for _, rule := range a.rules {
+		for _, m := range rule.Filters.Mirrors {
+			add(m.Cluster)
+		}
+		for _, b := range rule.Backends {
+			add(b.Cluster)
+			for _, m := range b.Filters.Mirrors {
+				add(m.Cluster)
+			}
+		}
+	}
+	return used
+}
+
+// attachedTo are the listeners that the route counts for (ListenerStatus.attachedRoutes).
+func (a *attachment) attachedTo() []listenerID {
+	if a == nil {
+		return nil
+	}
+	var out []listenerID
+	for _, m := range a.members {
+		out = appendNew(out, listenerID{m.gateway, m.listener})
+	}
+	return out
+}
+
+func parentRef(ref gatewayv1.ParentReference) routing.ParentRef {
+	return routing.ParentRef{
+		Group: (*string)(ref.Group), Kind: (*string)(ref.Kind), Namespace: (*string)(ref.Namespace),
+		Name: string(ref.Name), SectionName: (*string)(ref.SectionName), Port: (*int32)(ref.Port),
+	}
+}

@@ -1,0 +1,148 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// newBackend resolves a backendRef. One that cannot be resolved keeps its
+// weight: its share of requests gets 500.
+func (s *ruleSet) newBackend(r *reader, route events.Key, matched string, spec *gatewayv1.HTTPBackendRef) (Backend, error) {
+	b := Backend{Weight: 1}
+	if spec.Weight != nil {
+		b.Weight = uint32(max(0, *spec.Weight))
+	}
+	var err error
+	if b.Filters, err = s.newFilters(r, route, matched, spec.Filters); err != nil {
+		return Backend{}, fmt.Errorf("backendRef %s: %w", spec.Name, err)
+	}
+	cluster, p := resolveBackend(r, route, spec.BackendObjectReference)
+	if !p.ok() {
+		s.unresolved(p)
+		return b, nil
+	}
+	b.Cluster = cluster
+	return b, nil
+}
+
+// unresolved keeps the first problem: a condition has room for one reason.
+func (s *ruleSet) unresolved(p problem) {
+	if s.resolved.ok() {
+		s.resolved = p
+	}
+}
+
+// resolveBackend is the name of the cluster for a reference, or why there is none
+// (HTTPBackendRef: "A BackendRef is invalid if").
+func resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (string, problem) {
+	group, kind, namespace := "", "Service", route.Namespace
+	if ref.Group != nil {
+		group = string(*ref.Group)
+	}
+	if ref.Kind != nil {
+		kind = string(*ref.Kind)
+	}
+	if ref.Namespace != nil {
+		namespace = string(*ref.Namespace)
+	}
+	key := events.Key{Resource: events.Services, Namespace: namespace, Name: string(ref.Name)}
+	name := namespace + "/" + key.Name
+	if group != "" || kind != "Service" {
+		return "", problem{string(gatewayv1.RouteReasonInvalidKind), fmt.Sprintf("The backend %s is a %s of group %q; only Services are supported.", name, kind, group)}
+	}
+	if !r.granted(reference{
+		fromGroup: gatewayv1.GroupName, fromKind: "HTTPRoute", fromNamespace: route.Namespace,
+		toGroup: "", toKind: "Service", to: key,
+	}) {
+		return "", problem{string(gatewayv1.RouteReasonRefNotPermitted), fmt.Sprintf("The Service %s is in another namespace, and no ReferenceGrant there permits HTTPRoutes of %s to use it.", name, route.Namespace)}
+	}
+	_, service := get[corev1.Service](r, key)
+	notFound := func(format string, args ...any) (string, problem) {
+		return "", problem{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case service == nil:
+		return notFound("The Service %s does not exist.", name)
+	case service.Spec.Type == corev1.ServiceTypeExternalName:
+		return notFound("The Service %s is of type ExternalName, which is not supported as a backend.", name)
+	case ref.Port == nil:
+		return notFound("The reference to the Service %s has no port.", name)
+	}
+	port := servicePort(service, int32(*ref.Port))
+	if port == nil {
+		return notFound("The Service %s has no TCP port %d.", name, *ref.Port)
+	}
+	if _, ok := protocolOf(port); !ok {
+		return "", problem{string(gatewayv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("The port %d of the Service %s has the appProtocol %s, which is not supported.", *ref.Port, name, *port.AppProtocol)}
+	}
+	return fmt.Sprintf("%s/%d", name, *ref.Port), problem{}
+}
+
+func servicePort(service *corev1.Service, number int32) *corev1.ServicePort {
+	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool {
+		return p.Port == number && (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP)
+	})
+	if i < 0 {
+		return nil
+	}
+	return &service.Spec.Ports[i]
+}
+
+// protocolOf reads appProtocol: the names of KEP-3726, and plain HTTP. Names
+// without a meaning for HTTP routes are refused (GEP-1911).
+func protocolOf(port *corev1.ServicePort) (Protocol, bool) {
+	if port.AppProtocol == nil {
+		return HTTP1, true
+	}
+	switch p := strings.ToLower(*port.AppProtocol); p {
+	case "", "http", "tcp":
+		return HTTP1, true
+	case string(H2C), string(WebSocket):
+		return Protocol(p), true
+	default:
+		return "", false
+	}
+}
+
+// computeCluster is nil while the Service or its port does not exist.
+func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
+	var number int32
+	service, port, _ := cutLast(id.Name, "/")
+	if _, err := fmt.Sscan(port, &number); err != nil {
+		return nil
+	}
+	key, err := events.ParseKey(events.Services + "/" + service)
+	if err != nil {
+		return nil
+	}
+	_, svc := get[corev1.Service](r, key)
+	if svc == nil {
+		return nil
+	}
+	p := servicePort(svc, number)
+	if p == nil {
+		return nil
+	}
+	protocol, _ := protocolOf(p)
+	return &Cluster{ID: id, Service: key, Protocol: protocol, Endpoints: service + "/" + orDash(p.Name)}
+}
+
+func orDash(name string) string {
+	if name == "" {
+		return "-"
+	}
+	return name
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}

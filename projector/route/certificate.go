@@ -1,0 +1,77 @@
+package route
+
+import (
+	"fmt"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// resolveCertificates finds the Secrets of a terminating listener
+// (ListenerTLSConfig.certificateRefs). Those that can be used are served even
+// when others cannot.
+func (l *listener) resolveCertificates(r *reader, gw *gatewayv1.Gateway, tls *gatewayv1.ListenerTLSConfig) {
+	if tls == nil || len(tls.CertificateRefs) == 0 {
+		l.resolved = problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), "tls.certificateRefs is empty; name a Secret of type kubernetes.io/tls."}
+		return
+	}
+	for _, ref := range tls.CertificateRefs {
+		name, p := resolveCertificate(r, gw, ref)
+		if p.ok() {
+			l.certificates = append(l.certificates, name)
+		} else if l.resolved.ok() {
+			l.resolved = p
+		}
+	}
+}
+
+func resolveCertificate(r *reader, gw *gatewayv1.Gateway, ref gatewayv1.SecretObjectReference) (string, problem) {
+	invalid := func(format string, args ...any) (string, problem) {
+		return "", problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), fmt.Sprintf(format, args...)}
+	}
+	group, kind, namespace := "", "Secret", gw.Namespace
+	if ref.Group != nil {
+		group = string(*ref.Group)
+	}
+	if ref.Kind != nil {
+		kind = string(*ref.Kind)
+	}
+	if ref.Namespace != nil {
+		namespace = string(*ref.Namespace)
+	}
+	if group != "" || kind != "Secret" {
+		return invalid("certificateRefs names a %s of group %q; only Secrets can hold certificates.", kind, group)
+	}
+	key := events.Key{Resource: events.Secrets, Namespace: namespace, Name: string(ref.Name)}
+	name := namespace + "/" + key.Name
+	if !r.granted(reference{
+		fromGroup: gatewayv1.GroupName, fromKind: "Gateway", fromNamespace: gw.Namespace,
+		toGroup: "", toKind: "Secret", to: key,
+	}) {
+		return "", problem{string(gatewayv1.ListenerReasonRefNotPermitted), fmt.Sprintf("The Secret %s is in another namespace, and no ReferenceGrant there permits Gateways of %s to use it.", name, gw.Namespace)}
+	}
+	_, secret := get[events.Secret](r, key)
+	switch {
+	case secret == nil:
+		return invalid("The Secret %s does not exist.", name)
+	case secret.KeyPair == nil:
+		return invalid("The Secret %s has no tls.crt and tls.key.", name)
+	case secret.KeyPair.Problem != "":
+		return invalid("The Secret %s cannot be used: %s.", name, secret.KeyPair.Problem)
+	}
+	return name, problem{}
+}
+
+// computeSecret is nil while the Secret is not usable.
+func (t *Tables) computeSecret(r *reader, id SecretID) *Secret {
+	key, err := events.ParseKey(events.Secrets + "/" + id.Name)
+	if err != nil {
+		return nil
+	}
+	_, secret := get[events.Secret](r, key)
+	if secret == nil || secret.KeyPair == nil || secret.KeyPair.Problem != "" {
+		return nil
+	}
+	return &Secret{ID: id, Key: key, CertificateChain: secret.Data["tls.crt"], SealedKey: secret.KeyPair.SealedKey}
+}

@@ -1,0 +1,50 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// LayoutAnnotation on a GatewayClass chooses the layout of its Gateways: "plain" or "scoped".
+const LayoutAnnotation = "rutter.dev/route-layout"
+
+// class is a GatewayClass of ours. Foreign ones are nil: never answered, never touched.
+type class struct {
+	accepted bool
+	layout   Layout
+	message  string
+}
+
+func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict) {
+	key := events.Key{Resource: events.GatewayClasses, Name: name}
+	o, gc := get[gatewayv1.GatewayClass](r, key)
+	if gc == nil {
+		return nil, nil
+	}
+	settings := r.settings()
+	if string(gc.Spec.ControllerName) != settings.ControllerName {
+		return nil, nil
+	}
+	c := &class{accepted: true, layout: Layout(settings.RouteLayout)}
+	accepted := condition(string(gatewayv1.GatewayClassConditionStatusAccepted), true, string(gatewayv1.GatewayClassReasonAccepted), "The GatewayClass is served by "+settings.ControllerName+".")
+	reject := func(message string) {
+		c.accepted, c.message = false, message
+		accepted.Status, accepted.Reason, accepted.Message = "False", string(gatewayv1.GatewayClassReasonInvalidParameters), message
+	}
+	switch layout, ok := o.Annotations[LayoutAnnotation]; {
+	case gc.Spec.ParametersRef != nil:
+		reject(fmt.Sprintf("spec.parametersRef names a %s, which Rutter does not read; remove it.", gc.Spec.ParametersRef.Kind))
+	case ok && !slices.Contains([]Layout{LayoutPlain, LayoutScoped}, Layout(layout)):
+		reject(fmt.Sprintf("The annotation %s is %q; use %q or %q.", LayoutAnnotation, layout, LayoutPlain, LayoutScoped))
+	case ok:
+		c.layout = Layout(layout)
+	}
+	verdict := newVerdict(o)
+	verdict.Conditions = []routing.Condition{accepted}
+	return c, verdict
+}

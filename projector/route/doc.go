@@ -1,0 +1,24 @@
+// Package route decides what every Gateway does with every request, and what
+// every object's status says about it. It is pure: values in, values out.
+//
+//	State, changed keys ──Build──► Tables', Change (outputs recomputed), verdicts
+//
+// Build is incremental. Every output notes what it read, objects that do not
+// exist included; a changed object recomputes exactly the outputs that read it,
+// and an output that comes out as before stops the change there. So one changed
+// HTTPRoute costs the same with 100 routes as with 40,000, and building from
+// nothing gives the same tables (both are property tests).
+//
+// The layers, each reading only the ones above it:
+//
+//	class      GatewayClass → is it ours, which layout
+//	gateway    Gateway → listeners: accepted, conflicted, certificates, chains
+//	attachment HTTPRoute → per parent: which listeners, which hostnames; resolved rules
+//	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence
+//	cluster    (gateway, Service port) → what is needed to reach it
+//	secret     (gateway, Secret) → certificate chain and sealed key
+//	verdict    status of a GatewayClass, Gateway or HTTPRoute
+//
+// Rules of the Gateway API name the type whose documentation states them
+// (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go.
+package route

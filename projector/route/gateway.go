@@ -1,0 +1,187 @@
+package route
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// gateway is a Gateway of one of our classes, resolved.
+type gateway struct {
+	// public is what Envoy listens on; nil when nothing can be served.
+	public    *Gateway
+	listeners []*listener
+	verdict   routing.Verdict // without attachedRoutes
+}
+
+// served are the listeners that requests can reach.
+func (g *gateway) served(port int32, protocol gatewayv1.ProtocolType) []*listener {
+	var out []*listener
+	for _, l := range g.listeners {
+		if l.served && l.port == port && l.protocol == protocol {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// owner is the one listener of a port and protocol that answers hostname: the
+// most specific (GatewaySpec.listeners, "Listener Isolation"). Nil if none does.
+func (g *gateway) owner(port int32, protocol gatewayv1.ProtocolType, hostname string) *listener {
+	var best *listener
+	for _, l := range g.served(port, protocol) {
+		if covers(l.hostname, hostname) && (best == nil || covers(best.hostname, l.hostname)) {
+			best = l
+		}
+	}
+	return best
+}
+
+func (t *Tables) computeGateway(r *reader, name string) *gateway {
+	namespace, gatewayName, _ := strings.Cut(name, "/")
+	key := events.Key{Resource: events.Gateways, Namespace: namespace, Name: gatewayName}
+	o, gw := get[gatewayv1.Gateway](r, key)
+	if gw == nil {
+		return nil
+	}
+	c := r.class(string(gw.Spec.GatewayClassName))
+	if c == nil {
+		return nil
+	}
+	g := &gateway{verdict: *newVerdict(o)}
+	for i := range gw.Spec.Listeners {
+		g.listeners = append(g.listeners, newListener(r, gw, &gw.Spec.Listeners[i]))
+	}
+	findConflicts(g.listeners)
+
+	accepted, programmed := gatewayProblems(r, gw, c)
+	for _, l := range g.listeners {
+		l.settle(accepted.ok() && programmed.ok())
+		g.verdict.Listeners = append(g.verdict.Listeners, l.verdict())
+	}
+	g.verdict.Conditions = gatewayConditions(g.listeners, accepted, programmed)
+	settings := r.settings()
+	g.verdict.Addresses = []string{settings.ListenAddress}
+	if chains := chainsOf(g.listeners); len(chains) > 0 {
+		g.public = &Gateway{Key: key, Layout: c.layout, ListenAddress: settings.ListenAddress, Chains: chains}
+	}
+	return g
+}
+
+// gatewayProblems are the reasons for which no listener of a Gateway is served.
+func gatewayProblems(r *reader, gw *gatewayv1.Gateway, c *class) (accepted, programmed problem) {
+	if !c.accepted {
+		accepted = problem{string(gatewayv1.GatewayReasonInvalidParameters), fmt.Sprintf("The GatewayClass %s is not accepted: %s", gw.Spec.GatewayClassName, c.message)}
+	}
+	if gw.Spec.Infrastructure != nil && gw.Spec.Infrastructure.ParametersRef != nil {
+		accepted = problem{string(gatewayv1.GatewayReasonInvalidParameters),
+			fmt.Sprintf("spec.infrastructure.parametersRef names a %s, which Rutter does not read; remove it.", gw.Spec.Infrastructure.ParametersRef.Kind)}
+	}
+	listen := r.settings().ListenAddress
+	for _, address := range gw.Spec.Addresses {
+		switch {
+		case address.Type != nil && *address.Type != gatewayv1.IPAddressType && *address.Type != gatewayv1.HostnameAddressType:
+			accepted = problem{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("Addresses of type %s are not supported; use IPAddress.", *address.Type)}
+		case address.Value != "" && address.Value != listen:
+			programmed = problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("The address %s cannot be used; this Gateway listens on %s.", address.Value, listen)}
+		}
+	}
+	return accepted, programmed
+}
+
+func gatewayConditions(listeners []*listener, accepted, programmed problem) []routing.Condition {
+	var invalid, unresolved []string
+	served := 0
+	for _, l := range listeners {
+		if !l.accepted.ok() || !l.conflict.ok() {
+			invalid = append(invalid, string(l.name))
+		}
+		if !l.resolved.ok() {
+			unresolved = append(unresolved, string(l.name))
+		}
+		if l.served {
+			served++
+		}
+	}
+	acceptedCondition := accepted.condition(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted), "The Gateway is accepted.")
+	if accepted.ok() && len(invalid) > 0 {
+		acceptedCondition = condition(acceptedCondition.Type, len(invalid) < len(listeners), string(gatewayv1.GatewayReasonListenersNotValid),
+			fmt.Sprintf("Listeners that cannot be accepted: %s. The others are accepted.", strings.Join(invalid, ", ")))
+	}
+	var resolved problem
+	if len(unresolved) > 0 {
+		resolved = problem{string(gatewayv1.GatewayReasonListenersNotResolved), fmt.Sprintf("Listeners with references that cannot be resolved: %s.", strings.Join(unresolved, ", "))}
+	}
+	conditions := []routing.Condition{
+		acceptedCondition,
+		resolved.condition(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs), "All references are resolved."),
+	}
+	if programmed.ok() && served == 0 {
+		programmed = problem{string(gatewayv1.GatewayReasonInvalid), "No listener can be served; see the conditions of the listeners."}
+	}
+	if !programmed.ok() {
+		conditions = append(conditions, condition(string(gatewayv1.GatewayConditionProgrammed), false, programmed.reason, programmed.message))
+	}
+	return conditions
+}
+
+// chainsOf are the Envoy filter chains of the listeners that are served.
+func chainsOf(listeners []*listener) []Chain {
+	chains := map[string]Chain{}
+	for _, l := range listeners {
+		if l.served {
+			chains[l.chain()] = Chain{
+				ID: l.chain(), Port: l.port, TLS: l.protocol == gatewayv1.HTTPSProtocolType, ServerName: l.serverName(), Certificates: l.certificates,
+			}
+		}
+	}
+	sorted := make([]Chain, 0, len(chains))
+	for _, c := range chains { //determinism: sorted below
+		sorted = append(sorted, c)
+	}
+	slices.SortFunc(sorted, func(a, b Chain) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.ID, b.ID)) })
+	return sorted
+}
+
+// hosts are the virtual hosts that a Gateway has before any route: one per
+// listener hostname, which answers 404 until a route attaches, and in each TLS
+// chain those of the other listeners, which answer 421.
+func (g *gateway) hosts() []HostID {
+	if g == nil || g.public == nil {
+		return nil
+	}
+	name := g.public.Name()
+	var hosts []HostID
+	for _, l := range g.listeners {
+		if !l.served {
+			continue
+		}
+		hosts = append(hosts, HostID{name, l.chain(), l.hostname})
+		if l.protocol == gatewayv1.HTTPSProtocolType {
+			for _, other := range g.served(l.port, l.protocol) {
+				hosts = append(hosts, HostID{name, l.chain(), other.hostname})
+			}
+		}
+	}
+	return hosts
+}
+
+// secrets are the certificates that a Gateway presents.
+func (g *gateway) secrets() []SecretID {
+	if g == nil || g.public == nil {
+		return nil
+	}
+	var secrets []SecretID
+	for _, c := range g.public.Chains {
+		for _, certificate := range c.Certificates {
+			secrets = append(secrets, SecretID{g.public.Name(), certificate})
+		}
+	}
+	return secrets
+}

@@ -1,0 +1,161 @@
+package route
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// history makes random events over a small world, so that every object is
+// created, changed, referred to before it exists, deleted and made again.
+type history struct {
+	rng      *rand.Rand
+	sequence uint64
+	versions map[events.Key]int64
+}
+
+func newHistory(seed uint64) *history {
+	return &history{rng: rand.New(rand.NewPCG(seed, 0)), versions: map[events.Key]int64{}}
+}
+
+func pick[T any](h *history, from ...T) T { return from[h.rng.IntN(len(from))] }
+
+func (h *history) chance(percent int) bool { return h.rng.IntN(100) < percent }
+
+// epoch is the first event: settings, and a world that counts as synced.
+func (h *history) epoch() events.Event {
+	h.sequence++
+	settings := events.Settings{ControllerName: "rutter.dev/gateway-controller", ListenAddress: "127.0.0.1", RouteLayout: pick(h, "plain", "scoped")}
+	data, _ := json.Marshal(events.EpochOpened{Epoch: h.sequence, Holder: "test", Settings: &settings})
+	return events.Event{Sequence: h.sequence, ID: "epoch", Type: events.TypeEpoch, Key: events.EpochKey(events.StreamEvents), Data: data, Time: h.now()}
+}
+
+func (h *history) now() time.Time {
+	return time.Date(2026, 1, 1, 0, 0, int(h.sequence), 0, time.UTC)
+}
+
+// next is a random change of a random object; the first opens an epoch.
+func (h *history) next() events.Event {
+	if h.sequence == 0 || h.chance(2) {
+		return h.epoch()
+	}
+	h.sequence++
+	key, object := h.object()
+	e := events.Event{Sequence: h.sequence, Type: events.ObjectApplied, Key: key, ID: fmt.Sprint(h.sequence), Time: h.now()}
+	if h.versions[key] > 0 && h.chance(20) {
+		e.Type = events.ObjectDeleted
+		delete(h.versions, key)
+		return e
+	}
+	h.versions[key]++
+	metadata := map[string]any{
+		"name": key.Name, "uid": key.String(), "generation": h.versions[key],
+		"creationTimestamp": time.Date(2026, 1, 1, 0, h.rng.IntN(3), 0, 0, time.UTC).Format(time.RFC3339),
+	}
+	if key.Namespace != "" {
+		metadata["namespace"] = key.Namespace
+	}
+	if key.Resource == events.Namespaces {
+		metadata["labels"] = map[string]any{"team": pick(h, "x", "y")}
+	}
+	object["metadata"] = metadata
+	e.Data, _ = json.Marshal(object)
+	if h.chance(2) {
+		e.Data = []byte(`{"spec": 7, "metadata": {}}`)
+	}
+	return e
+}
+
+func (h *history) object() (events.Key, map[string]any) {
+	namespace := pick(h, "a", "b")
+	switch h.rng.IntN(10) {
+	case 0:
+		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
+			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
+	case 1, 2:
+		return events.Key{Resource: events.Gateways, Namespace: namespace, Name: "gw"}, map[string]any{"spec": h.gateway()}
+	case 3:
+		return events.Key{Resource: events.ReferenceGrants, Namespace: namespace, Name: pick(h, "g1", "g2")}, map[string]any{"spec": h.grant()}
+	case 4:
+		return events.Key{Resource: events.Services, Namespace: namespace, Name: pick(h, "s1", "s2")}, map[string]any{"spec": map[string]any{
+			"ports": []any{map[string]any{"name": pick(h, "", "web"), "port": 80, "appProtocol": pick(h, "http", "kubernetes.io/h2c", "mysql")}},
+		}}
+	case 5:
+		return events.Key{Resource: events.Namespaces, Name: namespace}, map[string]any{}
+	case 6:
+		pair := map[string]any{"fingerprint": pick(h, "f1", "f2"), "sealedKey": "c2VhbGVk"}
+		if h.chance(30) {
+			pair = map[string]any{"problem": "the certificate does not match the key"}
+		}
+		return events.Key{Resource: events.Secrets, Namespace: namespace, Name: "cert"},
+			map[string]any{"data": map[string]any{"tls.crt": "Y2hhaW4="}, "keyPair": pair}
+	default:
+		return events.Key{Resource: events.HTTPRoutes, Namespace: namespace, Name: pick(h, "r1", "r2", "r3")}, map[string]any{"spec": h.route()}
+	}
+}
+
+func (h *history) hostname() string {
+	return pick(h, "www.example.com", "*.example.com", "a.b.example.com", "*.com", "other.org")
+}
+
+func (h *history) gateway() map[string]any {
+	var listeners []any
+	for i := range 1 + h.rng.IntN(4) {
+		l := map[string]any{"name": fmt.Sprintf("l%d", i), "port": pick(h, 80, 81, 443), "protocol": pick(h, "HTTP", "HTTP", "HTTPS", "UDP")}
+		if h.chance(70) {
+			l["hostname"] = h.hostname()
+		}
+		if l["protocol"] == "HTTPS" {
+			l["tls"] = map[string]any{"certificateRefs": []any{map[string]any{"name": "cert", "namespace": pick(h, "a", "b")}}}
+		}
+		namespaces := map[string]any{"from": pick(h, "Same", "All", "Selector")}
+		if namespaces["from"] == "Selector" {
+			namespaces["selector"] = map[string]any{"matchLabels": map[string]any{"team": "x"}}
+		}
+		l["allowedRoutes"] = map[string]any{"namespaces": namespaces}
+		listeners = append(listeners, l)
+	}
+	return map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners}
+}
+
+func (h *history) grant() map[string]any {
+	return map[string]any{
+		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
+		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret")}},
+	}
+}
+
+func (h *history) route() map[string]any {
+	var parents, hostnames, rules []any
+	for range 1 + h.rng.IntN(2) {
+		p := map[string]any{"name": "gw", "namespace": pick(h, "a", "b")}
+		if h.chance(20) {
+			p["sectionName"] = pick(h, "l0", "l1")
+		}
+		parents = append(parents, p)
+	}
+	for range h.rng.IntN(3) {
+		hostnames = append(hostnames, h.hostname())
+	}
+	for range 1 + h.rng.IntN(2) {
+		path := map[string]any{"type": pick(h, "PathPrefix", "Exact", "RegularExpression"), "value": pick(h, "/", "/a", "/a/b")}
+		if h.chance(5) {
+			path = map[string]any{"type": "RegularExpression", "value": "("}
+		}
+		match := map[string]any{"path": path}
+		if h.chance(30) {
+			match["method"] = "GET"
+		}
+		rule := map[string]any{"matches": []any{match}, "backendRefs": []any{
+			map[string]any{"name": pick(h, "s1", "s2"), "namespace": pick(h, "a", "b"), "port": 80, "weight": h.rng.IntN(3)},
+		}}
+		if h.chance(20) {
+			rule["filters"] = []any{map[string]any{"type": "RequestMirror", "requestMirror": map[string]any{"backendRef": map[string]any{"name": "s2", "port": 80}}}}
+		}
+		rules = append(rules, rule)
+	}
+	return map[string]any{"parentRefs": parents, "hostnames": hostnames, "rules": rules}
+}

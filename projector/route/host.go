@@ -1,0 +1,86 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// computeHost merges the rules of every route that may answer for a hostname:
+// those of the same listener whose own hostname covers it. A request that no rule
+// of the most specific hostname matches meets the rules of the wider ones
+// (HTTPRouteRule.matches: "across all rules specified on applicable Routes").
+func (t *Tables) computeHost(r *reader, id HostID) *Host {
+	g := r.gateway(id.Gateway)
+	if g == nil || g.public == nil {
+		return nil
+	}
+	i := slices.IndexFunc(g.public.Chains, func(c Chain) bool { return c.ID == id.Chain })
+	if i < 0 {
+		return nil
+	}
+	chain := g.public.Chains[i]
+	protocol := gatewayv1.HTTPProtocolType
+	if chain.TLS {
+		protocol = gatewayv1.HTTPSProtocolType
+	}
+	owner := g.owner(chain.Port, protocol, id.Hostname)
+	if owner == nil {
+		return nil
+	}
+	host := &Host{ID: id}
+	if owner.chain() != id.Chain {
+		host.Misdirected = true
+		return host
+	}
+	var candidates []candidate
+	seen := map[events.Key]bool{}
+	for specificity, pattern := range covering(id.Hostname) {
+		member := memberID{id.Gateway, string(owner.name), pattern}
+		r.note(member.node())
+		for key := range t.members[member] { //determinism: sorted below, by a total order
+			if !seen[key] {
+				seen[key] = true
+				candidates = t.attachments[key].candidates(candidates, specificity)
+			}
+		}
+	}
+	slices.SortFunc(candidates, func(a, b candidate) int { return a.compare(&b) })
+	for i := range candidates {
+		host.Entries = append(host.Entries, candidates[i].entry)
+	}
+	return host
+}
+
+func (a *attachment) candidates(list []candidate, specificity int) []candidate {
+	for i, rule := range a.rules {
+		for j, match := range a.matches[i] {
+			list = append(list, candidate{
+				specificity: specificity, order: a.order, rule: rule.Index, match: j,
+				entry: Entry{Name: fmt.Sprintf("%s/%d/%d", a.order.name, rule.Index, j), Match: match, Rule: rule},
+			})
+		}
+	}
+	return list
+}
+
+func hostOutput(id HostID) node { return node{hostNode, id.Gateway, id.Chain, id.Hostname} }
+
+func chainOf(id HostID) chainID { return chainID{id.Gateway, id.Chain} }
+
+// chainID names a filter chain of a Gateway.
+type chainID struct{ gateway, chain string }
+
+// sortedHosts are the hosts of a chain by hostname.
+func sortedHosts(hosts map[string]*Host) []*Host {
+	list := make([]*Host, 0, len(hosts))
+	for _, h := range hosts { //determinism: sorted below
+		list = append(list, h)
+	}
+	slices.SortFunc(list, func(a, b *Host) int { return strings.Compare(a.ID.Hostname, b.ID.Hostname) })
+	return list
+}

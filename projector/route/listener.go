@@ -1,0 +1,175 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// listener is one listener of a Gateway, resolved.
+type listener struct {
+	name     gatewayv1.SectionName
+	port     int32
+	protocol gatewayv1.ProtocolType
+	hostname string // pattern, "*" for any
+
+	accepted, conflict, resolved problem
+	overlaps                     []string // other HTTPS listeners of the port with overlapping hostnames
+	kinds                        []routing.GroupKind
+	from                         gatewayv1.FromNamespaces
+	selector                     labels.Selector
+	certificates                 []string // usable Secrets, namespace/name
+	served                       bool
+}
+
+func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *listener {
+	l := &listener{name: spec.Name, port: int32(spec.Port), protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
+	if spec.Hostname != nil {
+		l.hostname = orAny(string(*spec.Hostname))
+	}
+	switch spec.Protocol {
+	case gatewayv1.HTTPProtocolType:
+	case gatewayv1.HTTPSProtocolType:
+		l.resolveCertificates(r, gw, spec.TLS)
+		if gw.Spec.TLS != nil && gw.Spec.TLS.Frontend != nil {
+			l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), "Client certificates (spec.tls.frontend) are not supported, and the listener is not served without them; remove the field."}
+		}
+	default:
+		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("The protocol %s is not supported; use HTTP or HTTPS.", spec.Protocol)}
+		return l
+	}
+	if spec.Filters != nil {
+		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), "Listener filters are not supported, and the listener is not served without them; remove the field."}
+	}
+	l.resolveAllowedRoutes(spec.AllowedRoutes)
+	return l
+}
+
+// resolveAllowedRoutes finds which kinds of routes may attach, and from where (AllowedRoutes).
+func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
+	httpRoute := routing.GroupKind{Group: gatewayv1.GroupName, Kind: "HTTPRoute"}
+	if allowed == nil {
+		l.kinds = []routing.GroupKind{httpRoute}
+		return
+	}
+	for _, k := range allowed.Kinds {
+		kind := routing.GroupKind{Group: gatewayv1.GroupName, Kind: string(k.Kind)}
+		if k.Group != nil {
+			kind.Group = string(*k.Group)
+		}
+		switch {
+		case kind != httpRoute:
+			if l.resolved.ok() {
+				l.resolved = problem{string(gatewayv1.ListenerReasonInvalidRouteKinds), fmt.Sprintf("Routes of kind %s/%s cannot attach to a listener with protocol %s; use HTTPRoute.", kind.Group, kind.Kind, l.protocol)}
+			}
+		case !slices.Contains(l.kinds, kind):
+			l.kinds = append(l.kinds, kind)
+		}
+	}
+	if len(allowed.Kinds) == 0 {
+		l.kinds = []routing.GroupKind{httpRoute}
+	}
+	if allowed.Namespaces == nil || allowed.Namespaces.From == nil {
+		return
+	}
+	l.from = *allowed.Namespaces.From
+	if l.from == gatewayv1.NamespacesFromSelector {
+		selector, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector)
+		if err != nil {
+			l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), fmt.Sprintf("allowedRoutes.namespaces.selector: %v.", err)}
+			selector = labels.Nothing()
+		}
+		l.selector = selector
+	}
+}
+
+// allows tells whether a HTTPRoute in namespace may attach.
+func (l *listener) allows(r *reader, gatewayNamespace, namespace string) bool {
+	if len(l.kinds) == 0 {
+		return false
+	}
+	switch l.from {
+	case gatewayv1.NamespacesFromAll:
+		return true
+	case gatewayv1.NamespacesFromSame:
+		return namespace == gatewayNamespace
+	case gatewayv1.NamespacesFromSelector:
+		return l.selector.Matches(labels.Set(r.namespaceLabels(namespace)))
+	default:
+		return false
+	}
+}
+
+// findConflicts marks listeners that are not distinct: all of them, no winner
+// (GatewaySpec.listeners, "Handling indistinct Listeners").
+func findConflicts(listeners []*listener) {
+	for i, l := range listeners {
+		for j, other := range listeners {
+			if i == j || l.port != other.port || !l.takesPort() || !other.takesPort() {
+				continue
+			}
+			switch {
+			case l.protocol != other.protocol:
+				l.conflict = problem{string(gatewayv1.ListenerReasonProtocolConflict), fmt.Sprintf("The listeners %s and %s use port %d with different protocols.", l.name, other.name, l.port)}
+			case l.hostname == other.hostname:
+				l.conflict = problem{string(gatewayv1.ListenerReasonHostnameConflict), fmt.Sprintf("The listeners %s and %s have the same port %d and hostname.", l.name, other.name, l.port)}
+			case l.protocol == gatewayv1.HTTPSProtocolType && (covers(l.hostname, other.hostname) || covers(other.hostname, l.hostname)):
+				l.overlaps = append(l.overlaps, string(other.name))
+			}
+		}
+	}
+}
+
+func (l *listener) takesPort() bool {
+	return l.protocol == gatewayv1.HTTPProtocolType || l.protocol == gatewayv1.HTTPSProtocolType
+}
+
+// settle decides whether requests reach the listener.
+func (l *listener) settle(gatewayServes bool) {
+	l.served = gatewayServes && l.accepted.ok() && l.conflict.ok() && len(l.kinds) > 0 &&
+		(l.protocol != gatewayv1.HTTPSProtocolType || len(l.certificates) > 0)
+}
+
+// chain is the ID of the filter chain that serves the listener.
+func (l *listener) chain() string {
+	if l.protocol == gatewayv1.HTTPSProtocolType {
+		return fmt.Sprintf("https-%d-%s", l.port, l.name)
+	}
+	return fmt.Sprintf("http-%d", l.port)
+}
+
+func (l *listener) serverName() string {
+	if l.protocol != gatewayv1.HTTPSProtocolType || l.hostname == anyHost {
+		return ""
+	}
+	return l.hostname
+}
+
+func (l *listener) verdict() routing.ListenerVerdict {
+	accepted := l.accepted
+	if accepted.ok() && !l.conflict.ok() {
+		accepted = l.conflict
+	}
+	v := routing.ListenerVerdict{Name: string(l.name), SupportedKinds: l.kinds, Conditions: []routing.Condition{
+		accepted.condition(string(gatewayv1.ListenerConditionAccepted), string(gatewayv1.ListenerReasonAccepted), "The listener is accepted."),
+		l.resolved.condition(string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerReasonResolvedRefs), "All references are resolved."),
+		condition(string(gatewayv1.ListenerConditionConflicted), false, string(gatewayv1.ListenerReasonNoConflicts), "The listener conflicts with no other."),
+	}}
+	if !l.conflict.ok() {
+		v.Conditions[2] = condition(string(gatewayv1.ListenerConditionConflicted), true, l.conflict.reason, l.conflict.message)
+	}
+	if !l.served {
+		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionProgrammed), false, string(gatewayv1.ListenerReasonInvalid), "The listener is not served; see its other conditions."))
+	}
+	if len(l.overlaps) > 0 {
+		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionOverlappingTLSConfig), true, string(gatewayv1.ListenerReasonOverlappingHostnames),
+			fmt.Sprintf("The hostname overlaps with that of the listeners %s on the same port; a connection may be reused for either, and misdirected requests get 421.", strings.Join(l.overlaps, ", "))))
+	}
+	return v
+}

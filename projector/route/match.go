@@ -1,0 +1,104 @@
+package route
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// newMatches resolves the matches of a rule; none means every request.
+func newMatches(specs []gatewayv1.HTTPRouteMatch) ([]Match, error) {
+	if len(specs) == 0 {
+		return []Match{{Path: PathMatch{Prefix, "/"}}}, nil
+	}
+	matches := make([]Match, 0, len(specs))
+	for i := range specs {
+		m, err := newMatch(&specs[i])
+		if err != nil {
+			return nil, fmt.Errorf("matches[%d].%w", i, err)
+		}
+		matches = append(matches, m)
+	}
+	return matches, nil
+}
+
+func newMatch(spec *gatewayv1.HTTPRouteMatch) (Match, error) {
+	m := Match{Path: PathMatch{Prefix, "/"}}
+	if p := spec.Path; p != nil {
+		if p.Type != nil {
+			m.Path.Kind = MatchKind(*p.Type)
+		}
+		if p.Value != nil {
+			m.Path.Value = *p.Value
+		}
+	}
+	switch m.Path.Kind {
+	case Exact:
+	case Prefix:
+		// A trailing slash of a prefix does not count (HTTPPathMatch, "PathPrefix").
+		if m.Path.Value = strings.TrimRight(m.Path.Value, "/"); m.Path.Value == "" {
+			m.Path.Value = "/"
+		}
+	case Regex:
+		if err := checkRegex("path.value", m.Path.Value); err != nil {
+			return Match{}, err
+		}
+	default:
+		return Match{}, fmt.Errorf("path.type: %q is not supported", m.Path.Kind)
+	}
+	if spec.Method != nil {
+		m.Method = string(*spec.Method)
+	}
+	// Of several conditions on one name only the first counts (HTTPRouteMatch.headers, .queryParams).
+	seen := map[string]bool{}
+	for i, h := range spec.Headers {
+		name := strings.ToLower(string(h.Name))
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		v, err := newValueMatch(name, (*string)(h.Type), h.Value)
+		if err != nil {
+			return Match{}, fmt.Errorf("headers[%d].%w", i, err)
+		}
+		m.Headers = append(m.Headers, v)
+	}
+	clear(seen)
+	for i, q := range spec.QueryParams {
+		if seen[string(q.Name)] {
+			continue
+		}
+		seen[string(q.Name)] = true
+		v, err := newValueMatch(string(q.Name), (*string)(q.Type), q.Value)
+		if err != nil {
+			return Match{}, fmt.Errorf("queryParams[%d].%w", i, err)
+		}
+		m.Query = append(m.Query, v)
+	}
+	return m, nil
+}
+
+func newValueMatch(name string, kind *string, value string) (ValueMatch, error) {
+	v := ValueMatch{Name: name, Kind: Exact, Value: value}
+	if kind != nil {
+		v.Kind = MatchKind(*kind)
+	}
+	switch v.Kind {
+	case Exact:
+		return v, nil
+	case Regex:
+		return v, checkRegex("value", value)
+	default:
+		return v, fmt.Errorf("type: %q is not supported", v.Kind)
+	}
+}
+
+// checkRegex compiles a regular expression as Envoy would: Go's syntax is RE2's.
+func checkRegex(field, pattern string) error {
+	if _, err := regexp.Compile(pattern); err != nil {
+		return fmt.Errorf("%s: %q is not a valid RE2 regular expression: %w", field, pattern, err)
+	}
+	return nil
+}

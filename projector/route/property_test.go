@@ -1,0 +1,195 @@
+package route
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
+)
+
+// view is all that leaves the tables.
+type view struct {
+	Gateways map[string]*Gateway
+	Hosts    map[HostID]*Host
+	Clusters map[ClusterID]*Cluster
+	Secrets  map[SecretID]*Secret
+	Verdicts map[events.Key]routing.Verdict
+}
+
+func viewOf(t *Tables) view {
+	v := view{Gateways: map[string]*Gateway{}, Hosts: map[HostID]*Host{}, Clusters: t.clusters, Secrets: t.secrets, Verdicts: t.verdicts}
+	for name, g := range t.gateways {
+		if g.public != nil {
+			v.Gateways[name] = g.public
+		}
+	}
+	for _, hosts := range t.hosts {
+		for _, h := range hosts {
+			v.Hosts[h.ID] = h
+		}
+	}
+	return v
+}
+
+func fromScratch(s *fold.State) *Tables {
+	t := New()
+	t.Build(s, append(s.Keys(), events.EpochKey(events.StreamEvents)))
+	return t
+}
+
+// seeds are the random histories to run: RUTTER_SEED reruns one, RUTTER_HISTORIES
+// asks for more.
+func seeds(t *testing.T) []uint64 {
+	if text := os.Getenv("RUTTER_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []uint64{seed}
+	}
+	count := 150
+	if text := os.Getenv("RUTTER_HISTORIES"); text != "" {
+		count, _ = strconv.Atoi(text)
+	}
+	list := make([]uint64, count)
+	for i := range list {
+		list[i] = uint64(i)
+	}
+	return list
+}
+
+func rerun(t *testing.T, seed uint64) string {
+	return fmt.Sprintf("rerun with RUTTER_SEED=%d go test -run '^%s$' ./projector/route", seed, t.Name())
+}
+
+func TestIncrementalEqualsFromScratch(t *testing.T) {
+	routed := 0
+	for _, seed := range seeds(t) {
+		h, s, tables := newHistory(seed), fold.NewState("test"), New()
+		seen := viewOf(New())
+		for i := range 60 {
+			e := h.next()
+			keys, err := s.Apply(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change := tables.Build(s, keys)
+			want := viewOf(fromScratch(s))
+			if diff := cmp.Diff(want, viewOf(tables)); diff != "" {
+				t.Fatalf("after event %d (%s %s) incremental differs (-scratch +incremental):\n%s\n%s", i, e.Type, e.Key, diff, rerun(t, seed))
+			}
+			checkChange(t, seen, want, change, seed)
+			routed += len(want.Hosts) * len(want.Clusters) * len(want.Secrets)
+			seen = want
+		}
+	}
+	if routed == 0 {
+		t.Fatal("no history ever routed anything")
+	}
+}
+
+// checkChange holds that a Change names all that came out different.
+func checkChange(t *testing.T, before, after view, c Change, seed uint64) {
+	t.Helper()
+	named(t, "gateways", before.Gateways, after.Gateways, c.Gateways, seed)
+	named(t, "hosts", before.Hosts, after.Hosts, c.Hosts, seed)
+	named(t, "clusters", before.Clusters, after.Clusters, c.Clusters, seed)
+	named(t, "secrets", before.Secrets, after.Secrets, c.Secrets, seed)
+	named(t, "verdicts", before.Verdicts, after.Verdicts, c.Verdicts, seed)
+}
+
+func named[K comparable, V any](t *testing.T, what string, before, after map[K]V, changed []K, seed uint64) {
+	t.Helper()
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for id := range all {
+		was, had := before[id]
+		is, has := after[id]
+		if (had != has || !cmp.Equal(was, is)) && !slices.Contains(changed, id) {
+			t.Fatalf("%s: %v changed and Change does not say so; %s", what, id, rerun(t, seed))
+		}
+	}
+}
+
+func TestOneEventRecomputesAtMostItsDependents(t *testing.T) {
+	for _, seed := range seeds(t) {
+		h, s, tables := newHistory(seed), fold.NewState("test"), New()
+		for range 60 {
+			e := h.next()
+			before := dependents(tables, e.Key)
+			keys, err := s.Apply(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tables.Build(s, keys)
+			after := dependents(fromScratch(s), e.Key)
+			maps.Copy(after, before)
+			if tables.Recomputed > len(after) {
+				t.Fatalf("event %d (%s) recomputed %d outputs, and %d depend on it; %s", e.Sequence, e.Key, tables.Recomputed, len(after), rerun(t, seed))
+			}
+		}
+	}
+}
+
+// dependents are the outputs that read an object, directly or through another
+// output, found by following every edge backwards: a model without the layers,
+// the order and the early cut-off of Build.
+func dependents(t *Tables, key events.Key) map[node]bool {
+	found := map[node]bool{}
+	var follow func(node)
+	visit := func(n node) {
+		if !found[n] {
+			found[n] = true
+			follow(n)
+		}
+	}
+	edges := map[node][]node{}
+	for output, inputs := range t.graph.reads {
+		for _, in := range inputs {
+			edges[in] = append(edges[in], output)
+		}
+	}
+	follow = func(n node) {
+		for _, output := range edges[n] {
+			visit(output)
+		}
+		switch n.layer {
+		case gatewayNode:
+			visit(node{layer: verdictNode, a: n.a})
+			for _, o := range slices.Concat(outputs(t.gateways[n.a].hosts(), hostOutput), outputs(t.gateways[n.a].secrets(), secretOutput)) {
+				visit(o)
+			}
+		case attachmentNode:
+			a := t.attachments[events.Key{Resource: events.HTTPRoutes, Namespace: n.a, Name: n.b}].orEmpty()
+			for _, o := range slices.Concat(outputs(a.hosts, hostOutput), outputs(a.clusters, clusterOutput)) {
+				visit(o)
+			}
+			for _, m := range a.members {
+				follow(m.node())
+				visit(node{layer: verdictNode, a: m.gateway})
+			}
+		}
+	}
+	switch key.Resource {
+	case events.GatewayClasses:
+		visit(node{layer: classNode, a: key.Name})
+	case events.Gateways:
+		visit(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
+	case events.HTTPRoutes:
+		visit(node{layer: attachmentNode, a: key.Namespace, b: key.Name})
+	case events.ReferenceGrants:
+		follow(node{layer: grantsNode, a: key.Namespace})
+	case events.EpochKey("").Resource:
+		follow(node{layer: settingsNode})
+	}
+	follow(objectOf(key))
+	return found
+}

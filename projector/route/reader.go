@@ -1,0 +1,86 @@
+package route
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/projector/fold"
+)
+
+// reader is how an output reads its inputs: it notes every look, whether or not
+// there was something to see.
+type reader struct {
+	state *fold.State
+	t     *Tables
+	noted []node
+}
+
+func (r *reader) note(n node) { r.noted = append(r.noted, n) }
+
+// get reads an object of the log; both results are nil where there is none.
+func get[T any](r *reader, key events.Key) (*fold.Object, *T) {
+	r.note(objectOf(key))
+	return fold.Get[T](r.state, key)
+}
+
+func (r *reader) settings() events.Settings {
+	r.note(node{layer: settingsNode})
+	return r.state.Settings
+}
+
+// namespaceLabels are the labels of a namespace, with the one that the API server
+// gives to each, which a namespace that was never recorded has too.
+func (r *reader) namespaceLabels(namespace string) map[string]string {
+	key := events.Key{Resource: events.Namespaces, Name: namespace}
+	r.note(objectOf(key))
+	labels := map[string]string{corev1.LabelMetadataName: namespace}
+	if o := r.state.Object(key); o != nil {
+		maps.Copy(labels, o.Labels)
+	}
+	return labels
+}
+
+func (r *reader) class(name string) *class {
+	r.note(node{layer: classNode, a: name})
+	return r.t.classes[name]
+}
+
+func (r *reader) gateway(name string) *gateway {
+	r.note(node{layer: gatewayNode, a: name})
+	return r.t.gateways[name]
+}
+
+// reference is one object naming another, each by group and kind.
+type reference struct {
+	fromGroup, fromKind, fromNamespace string
+	toGroup, toKind                    string
+	to                                 events.Key
+}
+
+// granted tells whether a reference is within a namespace, or permitted by a
+// ReferenceGrant in the namespace it leads to (ReferenceGrantSpec).
+func (r *reader) granted(ref reference) bool {
+	if ref.fromNamespace == ref.to.Namespace {
+		return true
+	}
+	r.note(node{layer: grantsNode, a: ref.to.Namespace})
+	for key := range r.t.grants[ref.to.Namespace] { //determinism: any grant that permits gives the same answer
+		if _, grant := fold.Get[gatewayv1.ReferenceGrant](r.state, key); grant != nil && permits(&grant.Spec, ref) {
+			return true
+		}
+	}
+	return false
+}
+
+func permits(grant *gatewayv1.ReferenceGrantSpec, ref reference) bool {
+	from := slices.ContainsFunc(grant.From, func(f gatewayv1.ReferenceGrantFrom) bool {
+		return string(f.Group) == ref.fromGroup && string(f.Kind) == ref.fromKind && string(f.Namespace) == ref.fromNamespace
+	})
+	return from && slices.ContainsFunc(grant.To, func(t gatewayv1.ReferenceGrantTo) bool {
+		return string(t.Group) == ref.toGroup && string(t.Kind) == ref.toKind && (t.Name == nil || *t.Name == "" || string(*t.Name) == ref.to.Name)
+	})
+}

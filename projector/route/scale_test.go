@@ -1,0 +1,69 @@
+package route
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/projector/fold"
+)
+
+// world is n routes, each with its own hostname and Service, on one Gateway.
+func world(t *testing.T, n int) (*fold.State, func(resource, namespace, name string, generation int, spec map[string]any) []events.Key) {
+	t.Helper()
+	s := fold.NewState("test")
+	h := newHistory(0)
+	if _, err := s.Apply(h.next()); err != nil {
+		t.Fatal(err)
+	}
+	apply := func(resource, namespace, name string, generation int, spec map[string]any) []events.Key {
+		key := events.Key{Resource: resource, Namespace: namespace, Name: name}
+		data, _ := json.Marshal(map[string]any{"metadata": map[string]any{"name": name, "namespace": namespace, "generation": generation, "uid": name}, "spec": spec})
+		h.sequence++
+		keys, err := s.Apply(events.Event{Sequence: h.sequence, ID: fmt.Sprint(h.sequence), Type: events.ObjectApplied, Key: key, Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	apply(events.GatewayClasses, "", "ours", 1, map[string]any{"controllerName": "rutter.dev/gateway-controller"})
+	apply(events.Gateways, "a", "gw", 1, map[string]any{"gatewayClassName": "ours", "listeners": []any{map[string]any{"name": "http", "port": 80, "protocol": "HTTP"}}})
+	for i := range n {
+		apply(events.Services, "a", fmt.Sprintf("s%d", i), 0, map[string]any{"ports": []any{map[string]any{"port": 80}}})
+		apply(events.HTTPRoutes, "a", fmt.Sprintf("r%d", i), 1, routeTo(i, "/"))
+	}
+	return s, apply
+}
+
+func routeTo(i int, path string) map[string]any {
+	return map[string]any{
+		"parentRefs": []any{map[string]any{"name": "gw"}}, "hostnames": []any{fmt.Sprintf("h%d.example.com", i)},
+		"rules": []any{map[string]any{
+			"matches":     []any{map[string]any{"path": map[string]any{"type": "PathPrefix", "value": path}}},
+			"backendRefs": []any{map[string]any{"name": fmt.Sprintf("s%d", i), "port": 80}},
+		}},
+	}
+}
+
+func TestOneRouteCostsTheSameWithTenOrTwoThousandOthers(t *testing.T) {
+	counts := map[string][]int{}
+	for _, n := range []int{10, 2000} {
+		s, apply := world(t, n)
+		tables := New()
+		tables.Build(s, append(s.Keys(), events.EpochKey(events.StreamEvents)))
+		step := func(name string, keys []events.Key) {
+			tables.Build(s, keys)
+			counts[name] = append(counts[name], tables.Recomputed)
+		}
+		step("changed rule", apply(events.HTTPRoutes, "a", "r5", 2, routeTo(5, "/new")))
+		step("new route", apply(events.HTTPRoutes, "a", "new", 1, routeTo(n, "/")))
+		step("new service", apply(events.Services, "a", fmt.Sprintf("s%d", n), 0, map[string]any{"ports": []any{map[string]any{"port": 80}}}))
+		step("nothing that matters", apply(events.Gateways, "a", "gw", 1, map[string]any{"gatewayClassName": "ours", "listeners": []any{map[string]any{"name": "http", "port": 80, "protocol": "HTTP"}}}))
+	}
+	for name, c := range counts {
+		if c[0] != c[1] || c[0] > 6 {
+			t.Errorf("%s: recomputed %d outputs among 10 routes and %d among 2,000", name, c[0], c[1])
+		}
+	}
+}

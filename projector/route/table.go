@@ -1,0 +1,242 @@
+package route
+
+import (
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// Layout is how the virtual hosts of a Gateway are laid out for Envoy.
+type Layout string
+
+// The layouts. They answer every request alike (a differential test holds them
+// against each other); they differ in what one change costs Envoy.
+const (
+	// LayoutPlain puts all virtual hosts of a filter chain into one RouteConfiguration.
+	LayoutPlain Layout = "plain"
+	// LayoutScoped gives each hostname a route scope of its own.
+	LayoutScoped Layout = "scoped"
+)
+
+// Gateway is what the Envoys of one Gateway listen on.
+type Gateway struct {
+	Key           events.Key
+	Layout        Layout
+	ListenAddress string
+	// Chains are sorted by port and ID.
+	Chains []Chain
+}
+
+// Name is namespace/name.
+func (g *Gateway) Name() string { return g.Key.Namespace + "/" + g.Key.Name }
+
+// Chain is one Envoy filter chain: all HTTP listeners of a port, or one HTTPS
+// listener.
+type Chain struct {
+	// ID is unique in the Gateway, lower case and without ":" and "/":
+	// http-<port>, or https-<port>-<listener>.
+	ID   string
+	Port int32
+	TLS  bool
+	// ServerName is the SNI that selects the chain: a hostname, *.hostname, or ""
+	// for any. Only with TLS.
+	ServerName string
+	// Certificates are the Secrets (namespace/name) that the chain presents. Only with TLS.
+	Certificates []string
+}
+
+// HostID names one virtual host: a hostname, *.hostname, or * for any.
+type HostID struct{ Gateway, Chain, Hostname string }
+
+// Host is what one virtual host of a chain does.
+type Host struct {
+	ID HostID
+	// Misdirected hosts belong to another HTTPS listener of the port: every request
+	// gets 421 (Listener.hostname, "misdirected requests").
+	Misdirected bool
+	// Entries are tried in order. A request that none matches gets 404.
+	Entries []Entry
+}
+
+// Entry is one match of one rule.
+type Entry struct {
+	// Name is unique in the host: namespace/route/rule index/match index.
+	Name  string
+	Match Match
+	Rule  *Rule
+}
+
+// MatchKind says how a value is compared.
+type MatchKind string
+
+// The ways to compare. Prefix is by path elements (/a matches /a and /a/b, not /ab).
+const (
+	Exact  MatchKind = "Exact"
+	Prefix MatchKind = "PathPrefix"
+	Regex  MatchKind = "RegularExpression"
+)
+
+// Match is a set of conditions that must all hold.
+type Match struct {
+	Path    PathMatch
+	Method  string // "" is any
+	Headers []ValueMatch
+	Query   []ValueMatch
+}
+
+// PathMatch is a condition on the path without the query.
+type PathMatch struct {
+	Kind  MatchKind
+	Value string
+}
+
+// ValueMatch is a condition on a header (name in lower case) or a query parameter.
+type ValueMatch struct {
+	Name  string
+	Kind  MatchKind // Exact or Regex (RE2, whole value)
+	Value string
+}
+
+// Rule is one rule of a route, resolved: nothing in it refers to an object that
+// would have to be looked up.
+type Rule struct {
+	Route events.Key
+	Index int
+	// Name is the rule's own name, or "".
+	Name    string
+	Filters Filters
+	// Backends receive requests in proportion to their weights; those with weight
+	// 0 are left out. Empty where Filters answer (Redirect), or when there is none:
+	// then every request gets 500.
+	Backends []Backend
+	// Timeout of the whole request and of one attempt; nil is unset, 0 is none.
+	Timeout, BackendTimeout *time.Duration
+	Retry                   *Retry
+}
+
+// Backend is one share of a rule's requests.
+type Backend struct {
+	// Cluster names where requests go; "" is a reference that cannot be resolved: its
+	// share gets 500 (HTTPRouteRule.backendRefs).
+	Cluster string
+	Weight  uint32
+	Filters Filters
+}
+
+// Filters change a request or answer it, of a rule or of one backend.
+type Filters struct {
+	RequestHeaders  *HeaderChange
+	ResponseHeaders *HeaderChange
+	Redirect        *Redirect
+	Rewrite         *Rewrite
+	Mirrors         []Mirror
+	CORS            *CORS
+}
+
+// HeaderChange sets (overwrites), adds (appends) and removes headers.
+type HeaderChange struct {
+	Set, Add []Header
+	Remove   []string
+}
+
+// Header is a name (as written) and a value.
+type Header struct{ Name, Value string }
+
+// Redirect answers with a Location.
+type Redirect struct {
+	Scheme   string // "" keeps
+	Hostname string // "" keeps
+	Path     *PathChange
+	// Port is the port to name in Location; 0 leaves it out. The rules for a port
+	// that the filter does not set are applied per listener in package envoy.
+	Port       int32
+	StatusCode int
+}
+
+// Rewrite changes what the backend sees.
+type Rewrite struct {
+	Hostname string // "" keeps
+	Path     *PathChange
+}
+
+// PathChange replaces the whole path, or the prefix that the match has.
+type PathChange struct {
+	// Full replaces the path but not the query; otherwise Prefix replaces Matched.
+	Full    *string
+	Matched string
+	Prefix  *string
+}
+
+// Mirror sends a copy of a share of the requests elsewhere, and ignores the answer.
+type Mirror struct {
+	Cluster                string
+	Numerator, Denominator int32
+}
+
+// CORS is a cross-origin policy (HTTPCORSFilter).
+type CORS struct {
+	AllowOrigins     []string
+	AllowMethods     []string
+	AllowHeaders     []string
+	ExposeHeaders    []string
+	AllowCredentials bool
+	MaxAge           int32 // seconds
+}
+
+// Retry repeats requests that the backend did not process (HTTPRouteRetry).
+type Retry struct {
+	Attempts uint32
+	Codes    []uint32
+	Backoff  *time.Duration
+}
+
+// ClusterID names a cluster of a Gateway.
+type ClusterID struct{ Gateway, Name string }
+
+// Protocol is what a backend speaks (ServicePort.appProtocol).
+type Protocol string
+
+// The protocols. WebSocket is HTTP/1.1 with upgrades.
+const (
+	HTTP1     Protocol = "http"
+	H2C       Protocol = "kubernetes.io/h2c"
+	WebSocket Protocol = "kubernetes.io/ws"
+)
+
+// Cluster is a port of a Service as one Gateway reaches it.
+type Cluster struct {
+	// ID.Name is namespace/service/port.
+	ID      ClusterID
+	Service events.Key
+	// Endpoints names the endpoint resource: namespace/service/port name, "-" for
+	// the port without a name.
+	Endpoints string
+	Protocol  Protocol
+}
+
+// SecretID names a certificate of a Gateway: Name is namespace/name.
+type SecretID struct{ Gateway, Name string }
+
+// Secret is a certificate that a Gateway presents.
+type Secret struct {
+	ID  SecretID
+	Key events.Key
+	// CertificateChain is PEM. SealedKey is the private key, sealed to the xDS servers.
+	CertificateChain []byte
+	SealedKey        []byte
+}
+
+// Change says which outputs were recomputed and came out different or are gone.
+// Each list is sorted and without duplicates.
+type Change struct {
+	Gateways []string
+	Hosts    []HostID
+	Clusters []ClusterID
+	Secrets  []SecretID
+	Verdicts []events.Key
+}
+
+// Empty tells whether nothing changed.
+func (c Change) Empty() bool {
+	return len(c.Gateways)+len(c.Hosts)+len(c.Clusters)+len(c.Secrets)+len(c.Verdicts) == 0
+}

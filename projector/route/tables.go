@@ -1,0 +1,75 @@
+package route
+
+import (
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// Tables is the routing of all Gateways and the verdict on every object, as of
+// the last Build. Only Build changes it; what it hands out must not be changed.
+type Tables struct {
+	graph graph
+	// Recomputed counts the outputs that the last Build recomputed.
+	Recomputed int
+
+	classes     map[string]*class
+	gateways    map[string]*gateway
+	attachments map[events.Key]*attachment
+	grants      map[string]map[events.Key]struct{}   // by namespace
+	members     map[memberID]map[events.Key]struct{} // routes
+	attached    map[listenerID]int                   // routes that count for a listener
+	hosts       map[chainID]map[string]*Host
+	clusters    map[ClusterID]*Cluster
+	secrets     map[SecretID]*Secret
+	verdicts    map[events.Key]routing.Verdict
+
+	// How many outputs need a host, a cluster or a secret: it exists while one does.
+	needs map[node]int
+}
+
+// New is the routing of an empty state.
+func New() *Tables {
+	return &Tables{
+		graph:       newGraph(),
+		classes:     map[string]*class{},
+		gateways:    map[string]*gateway{},
+		attachments: map[events.Key]*attachment{},
+		grants:      map[string]map[events.Key]struct{}{},
+		members:     map[memberID]map[events.Key]struct{}{},
+		attached:    map[listenerID]int{},
+		hosts:       map[chainID]map[string]*Host{},
+		clusters:    map[ClusterID]*Cluster{},
+		secrets:     map[SecretID]*Secret{},
+		verdicts:    map[events.Key]routing.Verdict{},
+		needs:       map[node]int{},
+	}
+}
+
+// Gateway is what the Envoys of a Gateway (namespace/name) listen on, or nil.
+func (t *Tables) Gateway(name string) *Gateway {
+	if g := t.gateways[name]; g != nil {
+		return g.public
+	}
+	return nil
+}
+
+// Host is one virtual host, or nil.
+func (t *Tables) Host(id HostID) *Host { return t.hosts[chainOf(id)][id.Hostname] }
+
+// Hosts are the virtual hosts of a chain, sorted by hostname.
+func (t *Tables) Hosts(gateway, chain string) []*Host {
+	return sortedHosts(t.hosts[chainID{gateway, chain}])
+}
+
+// Cluster is one cluster, or nil.
+func (t *Tables) Cluster(id ClusterID) *Cluster { return t.clusters[id] }
+
+// Secret is one certificate, or nil.
+func (t *Tables) Secret(id SecretID) *Secret { return t.secrets[id] }
+
+// Verdict is what the status of an object should say; ok is false for an object
+// that is none of our business.
+func (t *Tables) Verdict(key events.Key) (v routing.Verdict, ok bool) {
+	v, ok = t.verdicts[key]
+	return v, ok
+}
