@@ -1,0 +1,56 @@
+# `make help` lists the targets.
+
+export GOTOOLCHAIN = auto
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The race detector needs a C compiler.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## build bin/rutter
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/rutter ./cmd/rutter
+
+.PHONY: envoy
+envoy: ## find an Envoy, or install one as bin/envoy
+	@hack/envoy.sh
+
+.PHONY: demo
+demo: build envoy ## serve examples/tutorial on 127.0.0.1:8080 until Ctrl-C (EXAMPLE=canary for another)
+	@CGO_ENABLED=0 go build -o bin/backend ./examples/backend
+	@exec env PATH="$(CURDIR)/bin:$$PATH" bin/backend bin/rutter standalone examples/$(or $(EXAMPLE),tutorial)
+
+.PHONY: test
+test: envoy ## run all tests, with the race detector where there is a C compiler
+	@$(if $(RACE),,echo "note: no C compiler found, so the race detector is off")
+	@start=$$(date +%s); PATH="$(CURDIR)/bin:$$PATH" go test $(RACE) ./...; status=$$?; \
+	echo "tests took $$(( $$(date +%s) - start )) s"; exit $$status
+
+.PHONY: lint
+lint: bin/golangci-lint ## check the style and the arrows between packages
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: bench
+bench: envoy ## run all benchmarks
+	PATH="$(CURDIR)/bin:$$PATH" go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: update-golden
+update-golden: envoy ## rewrite the expected sections of all golden stories; then read the diff
+	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) -update
+
+.PHONY: ci
+ci: ## what has to pass before a change is merged: lint and test
+	@hack/ci.sh lint test
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
