@@ -1,0 +1,224 @@
+// Package checkpoint stores the state of the fold and whole versions of the
+// routing, so that a start does not read a log from its beginning, which
+// retention removes.
+//
+//	newest checkpoint + the events after it ──fold──► state ──► next checkpoint
+//
+// A checkpoint is made beside the running projector, from the log alone: the
+// projector does not pause for it, and a checkpoint never holds what the log
+// does not. A checkpoint that cannot be stored is retried at the next occasion.
+package checkpoint
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
+)
+
+// Bucket is the object store of the checkpoints of the fold; a name there is
+// <incarnation of EVENTS>/<sequence>, zero-padded.
+const Bucket = "rutter-folds"
+
+// keep is how many checkpoints of the fold are kept: the past is read from them.
+const keep = 100
+
+// Config says of what checkpoints are taken, and how often.
+type Config struct {
+	Events, Snapshots events.Stream
+	Folds, Versions   events.Bucket
+	// Every is the number of events between two checkpoints.
+	Every  uint64
+	Logger *slog.Logger
+}
+
+// Load is the newest state that was stored at or before sequence, or the empty one.
+func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, sequence uint64) (*fold.State, error) {
+	names, err := bucket.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints of the fold: %w", err)
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		incarnation, number, _ := strings.Cut(names[i], "/")
+		at, err := strconv.ParseUint(number, 10, 64)
+		if incarnation != info.Incarnation || err != nil || at > sequence {
+			continue
+		}
+		return get(ctx, bucket, names[i])
+	}
+	return fold.NewState(info.Incarnation), nil
+}
+
+// LoadFirst is the state from which all of the stream can be folded: the empty
+// one, or the oldest that was stored where retention has removed the beginning.
+func LoadFirst(ctx context.Context, bucket events.Bucket, info events.StreamInfo) (*fold.State, error) {
+	if info.First <= 1 {
+		return fold.NewState(info.Incarnation), nil
+	}
+	names, err := bucket.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints of the fold: %w", err)
+	}
+	for _, name := range names {
+		incarnation, number, _ := strings.Cut(name, "/")
+		if at, err := strconv.ParseUint(number, 10, 64); incarnation == info.Incarnation && err == nil && at+1 >= info.First {
+			return get(ctx, bucket, name)
+		}
+	}
+	return nil, fmt.Errorf("fold EVENTS: %w: it begins at %d, and no checkpoint reaches there", events.ErrGap, info.First)
+}
+
+func get(ctx context.Context, bucket events.Bucket, name string) (*fold.State, error) {
+	data, err := bucket.Get(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint %s of the fold: %w", name, err)
+	}
+	encoding, body, _ := strings.Cut(string(data), "\n")
+	var raw json.RawMessage
+	state := fold.NewState("")
+	if err = routing.Unmarshal([]byte(body), encoding, &raw); err == nil {
+		err = state.UnmarshalJSON(raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint %s of the fold: %w", name, err)
+	}
+	return state, nil
+}
+
+// Put stores a state.
+func Put(ctx context.Context, bucket events.Bucket, s *fold.State) error {
+	name := fmt.Sprintf("%s/%020d", s.Version.Incarnation, s.Version.Sequence)
+	data, encoding, err := routing.Marshal(s)
+	if err == nil {
+		err = bucket.Put(ctx, name, append([]byte(encoding+"\n"), data...))
+	}
+	if err != nil {
+		return fmt.Errorf("store checkpoint %s of the fold: %w", name, err)
+	}
+	return nil
+}
+
+// Taker takes checkpoints in the background.
+type Taker struct {
+	reached chan uint64
+	done    chan struct{}
+	last    uint64
+	every   uint64
+}
+
+// Start begins taking checkpoints; the last one was at sequence last. It ends with ctx.
+func Start(ctx context.Context, c Config, last uint64) *Taker {
+	t := &Taker{reached: make(chan uint64, 1), done: make(chan struct{}), last: last, every: c.Every}
+	go func() {
+		defer close(t.done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case sequence := <-t.reached:
+				if err := take(ctx, c, sequence); err != nil && ctx.Err() == nil {
+					c.Logger.Warn("checkpoint was not taken", "version", sequence, "error", err)
+				}
+			}
+		}
+	}()
+	return t
+}
+
+// Reached says up to where the log is folded and published. It never blocks: while
+// one checkpoint is being taken, the next occasion is the one after it.
+func (t *Taker) Reached(sequence uint64) {
+	if sequence < t.last+t.every {
+		return
+	}
+	select {
+	case t.reached <- sequence:
+		t.last = sequence
+	default:
+	}
+}
+
+// Wait waits for the end after the context of Start has ended.
+func (t *Taker) Wait() { <-t.done }
+
+func take(ctx context.Context, c Config, sequence uint64) error {
+	info, err := c.Events.Info(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := Load(ctx, c.Folds, info, sequence)
+	if err != nil {
+		return err
+	}
+	if err := FoldTo(ctx, c.Events, state, sequence); err != nil {
+		return err
+	}
+	if err := Put(ctx, c.Folds, state); err != nil {
+		return err
+	}
+	if err := takeVersion(ctx, c); err != nil {
+		return err
+	}
+	return prune(ctx, c.Folds)
+}
+
+// FoldTo applies the events up to sequence to a state.
+func FoldTo(ctx context.Context, stream events.Stream, state *fold.State, sequence uint64) error {
+	reader := stream.Reader(state.Version.Sequence + 1)
+	defer reader.Close()
+	for state.Version.Sequence < sequence {
+		messages, err := reader.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("read EVENTS: %w", err)
+		}
+		for _, m := range messages {
+			if m.Sequence > sequence {
+				break
+			}
+			e, err := events.Decode(m)
+			if err != nil {
+				return err
+			}
+			if _, err := state.Apply(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeVersion stores the newest whole version.
+func takeVersion(ctx context.Context, c Config) error {
+	follower, err := routing.Follow(ctx, c.Snapshots, c.Versions)
+	if err != nil {
+		return err
+	}
+	defer follower.Close()
+	state, err := follower.Load(ctx)
+	if err != nil || state.Version.IsZero() {
+		return err
+	}
+	if err := routing.PutCheckpoint(ctx, c.Versions, follower.Position(), state.Full()); err != nil {
+		return err
+	}
+	return prune(ctx, c.Versions)
+}
+
+func prune(ctx context.Context, bucket events.Bucket) error {
+	names, err := bucket.List(ctx)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < len(names)-keep; i++ {
+		if err := bucket.Delete(ctx, names[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package replay
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/envoy"
+	"github.com/rutter-gateway/rutter/projector/fold"
+	"github.com/rutter-gateway/rutter/projector/route"
+)
+
+// Engine is one run of the fold with its projection. Use it from one goroutine.
+type Engine struct {
+	state  *fold.State
+	tables *route.Tables
+	// outputs are the resource names that each output of package envoy gave last.
+	outputs map[envoy.OutputID][]routing.ResourceName
+	// published is what readers of the snapshots hold.
+	published *published
+
+	dirty    map[events.Key]struct{}
+	causes   []uint64
+	problems []string
+	// rebuild asks for a projection from nothing, compared with published.
+	rebuild bool
+}
+
+// New is an engine before the first event of an incarnation of EVENTS.
+func New(incarnation string) *Engine { return FromState(fold.NewState(incarnation)) }
+
+// FromState goes on from a checkpoint of the fold.
+func FromState(s *fold.State) *Engine {
+	return &Engine{
+		state: s, tables: route.New(), outputs: map[envoy.OutputID][]routing.ResourceName{},
+		published: newPublished(), dirty: map[events.Key]struct{}{}, rebuild: true,
+	}
+}
+
+// Resume says what was published before, so that the next Project gives the
+// difference to that.
+func (e *Engine) Resume(last *routing.State) {
+	e.published = publishedOf(last)
+	e.rebuild = true
+}
+
+// State is the fold so far; it must not be changed.
+func (e *Engine) State() *fold.State { return e.state }
+
+// Tables are the routing tables as of the last Project; they must not be changed.
+func (e *Engine) Tables() *route.Tables { return e.tables }
+
+// Fold applies events in order. On error those before the bad one are applied.
+func (e *Engine) Fold(batch ...events.Event) error {
+	for _, ev := range batch {
+		keys, err := e.state.Apply(ev)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			e.dirty[key] = struct{}{}
+		}
+		if len(keys) > 0 {
+			e.causes = append(e.causes, ev.Sequence)
+		}
+	}
+	return nil
+}
+
+// Project gives the snapshot that brings readers from what was published to the
+// present state; nil when that is the same, or while the world is half read.
+func (e *Engine) Project() *routing.Snapshot {
+	if !e.state.Ready() {
+		return nil
+	}
+	dirty := slices.SortedFunc(maps.Keys(e.dirty), events.Key.Compare)
+	if e.rebuild {
+		e.tables = route.New()
+		clear(e.outputs)
+		dirty = append(e.state.Keys(), events.EpochKey(events.StreamEvents))
+	}
+	change := e.tables.Build(e.state, dirty)
+	d := newDelta(e.published)
+	for _, out := range envoy.Resources(e.tables, change) {
+		if out.Problem != "" {
+			e.problems = append(e.problems, fmt.Sprintf("gateway %s: %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
+		}
+		e.take(d, out)
+	}
+	for _, key := range change.Verdicts {
+		if v, ok := e.tables.Verdict(key); ok {
+			d.setVerdict(v)
+		} else {
+			d.dropVerdict(key)
+		}
+	}
+	if e.rebuild {
+		d.dropUnclaimed()
+	}
+	clear(e.dirty)
+	e.rebuild = false
+	causes := e.causes
+	e.causes = nil
+	if d.empty() {
+		return nil
+	}
+	snap := d.snapshot(func(gateway string) bool { return e.tables.Gateway(gateway) == nil })
+	snap.Version, snap.Previous = e.state.Version, e.published.version
+	snap.FoldVersion, snap.Time, snap.Chain, snap.Causes = fold.Version, e.state.Time, e.state.Chain, causes
+	e.published.version = snap.Version
+	return snap
+}
+
+// Problems are the outputs that the last Project had to leave out because they
+// came out invalid, which is a mistake of ours; it empties the list.
+func (e *Engine) Problems() []string {
+	problems := e.problems
+	e.problems = nil
+	return problems
+}
+
+// take compares one output with the one before.
+func (e *Engine) take(d *delta, out envoy.Output) {
+	before := e.outputs[out.ID]
+	names := make([]routing.ResourceName, 0, len(out.Resources))
+	for _, r := range out.Resources {
+		names = append(names, r.ResourceName)
+		d.set(out.ID.Gateway, r)
+	}
+	for _, name := range before {
+		if !slices.Contains(names, name) {
+			d.remove(out.ID.Gateway, name)
+		}
+	}
+	if len(names) == 0 {
+		delete(e.outputs, out.ID)
+	} else {
+		e.outputs[out.ID] = names
+	}
+}
+
+// Content is the digests of the present projection, for comparison.
+func (e *Engine) Content() Content { return e.published.content() }
+
+// Content is the digest of every Gateway's resources and of all verdicts: two
+// states with the same content serve and say the same.
+type Content struct {
+	Gateways map[string]routing.Digest
+	Verdicts routing.Digest
+}
+
+// ContentOf is the content of a published version.
+func ContentOf(s *routing.State) Content {
+	c := Content{Gateways: map[string]routing.Digest{}, Verdicts: s.VerdictDigest}
+	for name, g := range s.Gateways {
+		c.Gateways[name] = g.Digest
+	}
+	return c
+}
+
+// Differences names what differs, sorted: Gateways, and "verdicts".
+func (c Content) Differences(o Content) []string {
+	var names []string
+	for name, digest := range c.Gateways {
+		if o.Gateways[name] != digest {
+			names = append(names, "gateway "+name)
+		}
+	}
+	for name := range o.Gateways {
+		if _, ok := c.Gateways[name]; !ok {
+			names = append(names, "gateway "+name)
+		}
+	}
+	slices.SortFunc(names, cmp.Compare[string])
+	if c.Verdicts != o.Verdicts {
+		names = append(names, "verdicts")
+	}
+	return names
+}

@@ -1,0 +1,192 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/internal/checkpoint"
+	"github.com/rutter-gateway/rutter/projector/replay"
+)
+
+// Config says what is folded and where it is published.
+type Config struct {
+	// Cluster is the cluster whose routing this is; Holder names this process.
+	Cluster, Holder string
+	// Sole is set when no other process can be writing, because the log is this
+	// process's own.
+	Sole              bool
+	Events, Snapshots events.Stream
+	// Folds and Versions hold the checkpoints of the fold and of SNAPSHOTS
+	// (checkpoint.Bucket, routing.CheckpointBucket).
+	Folds, Versions events.Bucket
+	// CheckpointEvery is after how many events checkpoints are taken; 0 is 10,000.
+	CheckpointEvery uint64
+	// Stalled is told that publishing cannot go on for now and, with nil, that it does again.
+	Stalled func(error)
+	Now     func() time.Time
+	Logger  *slog.Logger
+}
+
+// FoldBucket is the object store of the checkpoints of the fold.
+const FoldBucket = checkpoint.Bucket
+
+// chunkBytes is how much of a version goes into one message: half of what a NATS
+// server takes by default.
+const chunkBytes = 512 << 10
+
+const (
+	defaultCheckpointEvery = 10_000
+	retryAfter             = time.Second
+)
+
+// Run publishes until ctx ends. It returns an error when the log refuses for
+// good ([events.ErrFenced]: another projector took over), cannot be read, or
+// holds an event that this build does not understand.
+func Run(ctx context.Context, c Config) error {
+	if c.CheckpointEvery == 0 {
+		c.CheckpointEvery = defaultCheckpointEvery
+	}
+	s := &service{Config: c}
+	err := s.run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("projector: %w", err)
+}
+
+type service struct {
+	Config
+	engine *replay.Engine
+	writer events.Writer
+}
+
+func (s *service) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	writer, err := s.Snapshots.Acquire(ctx, events.LeaseConfig{Cluster: s.Cluster, Holder: s.Holder, Sole: s.Sole, Open: s.guard})
+	if err != nil {
+		return fmt.Errorf("take the lease of SNAPSHOTS: %w", err)
+	}
+	s.writer = writer
+	defer s.closeWriter(ctx)
+	behind, err := s.restore(ctx)
+	if err != nil {
+		return err
+	}
+	checkpoints := checkpoint.Start(ctx, checkpoint.Config{
+		Events: s.Events, Snapshots: s.Snapshots, Folds: s.Folds, Versions: s.Versions,
+		Every: s.CheckpointEvery, Logger: s.Logger,
+	}, s.engine.State().Version.Sequence)
+	defer checkpoints.Wait()
+	defer cancel()
+
+	reader := s.Events.Reader(s.engine.State().Version.Sequence + 1)
+	defer reader.Close()
+	for {
+		if s.engine.State().Version.Sequence >= behind {
+			if err := s.publish(ctx); err != nil {
+				return err
+			}
+			checkpoints.Reached(s.engine.State().Version.Sequence)
+		}
+		if err := s.fold(ctx, reader); err != nil {
+			return err
+		}
+	}
+}
+
+// restore loads the fold and what was published. Nothing may be projected
+// before the fold has reached the sequence behind: until then it is in the past.
+func (s *service) restore(ctx context.Context) (behind uint64, err error) {
+	info, err := s.Events.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("open EVENTS: %w", err)
+	}
+	state, err := checkpoint.Load(ctx, s.Folds, info, info.Last)
+	if err != nil {
+		return 0, err
+	}
+	if state.Version.Sequence+1 < info.First {
+		return 0, fmt.Errorf("fold EVENTS: %w: the newest checkpoint is at %d, the log begins at %d", events.ErrGap, state.Version.Sequence, info.First)
+	}
+	follower, err := routing.Follow(ctx, s.Snapshots, s.Versions)
+	if err != nil {
+		return 0, err
+	}
+	defer follower.Close()
+	published, err := follower.Load(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s.engine = replay.FromState(state)
+	s.engine.Resume(published)
+	return info.Last, nil
+}
+
+func (s *service) fold(ctx context.Context, reader events.Reader) error {
+	messages, err := reader.Next(ctx)
+	if err != nil {
+		return fmt.Errorf("read EVENTS: %w", err)
+	}
+	batch := make([]events.Event, 0, len(messages))
+	for _, m := range messages {
+		e, err := events.Decode(m)
+		if err != nil {
+			return err
+		}
+		batch = append(batch, e)
+	}
+	return s.engine.Fold(batch...)
+}
+
+// publish appends the version that the fold has come to, if it is a new one.
+func (s *service) publish(ctx context.Context) error {
+	snap := s.engine.Project()
+	for _, problem := range s.engine.Problems() {
+		s.Logger.Error("output left out because it is invalid", "problem", problem)
+	}
+	if snap == nil {
+		return nil
+	}
+	messages, err := routing.EncodeSnapshot(s.Cluster, snap, chunkBytes)
+	if err != nil {
+		return err
+	}
+	for {
+		_, err := s.writer.AppendAtomic(ctx, messages...)
+		if !errors.Is(err, events.ErrFull) {
+			if err != nil {
+				return fmt.Errorf("publish version %s: %w", snap.Version, err)
+			}
+			s.Stalled(nil)
+			return nil
+		}
+		s.Stalled(fmt.Errorf("publish version %s: %w", snap.Version, err))
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *service) guard(epoch uint64) events.Message {
+	return events.Encode(events.Event{
+		ID: fmt.Sprintf("epoch/%s/%d", events.StreamSnapshots, epoch), Type: events.TypeEpoch, Cluster: s.Cluster,
+		Key: events.EpochKey(events.StreamSnapshots), Time: s.Now().UTC(), Epoch: epoch,
+		Data: fmt.Appendf(nil, `{"epoch":%d,"holder":%q}`, epoch, s.Holder),
+	})
+}
+
+func (s *service) closeWriter(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := s.writer.Close(ctx); err != nil {
+		s.Logger.Warn("lease was not given up", "stream", events.StreamSnapshots, "error", err)
+	}
+}
