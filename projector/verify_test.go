@@ -101,10 +101,12 @@ func TestVerifyFindsAnAlteredField(t *testing.T) {
 		want            string
 	}{
 		{
-			name:     "of a resource in a snapshot",
-			event:    unchanged,
-			snapshot: func(m *events.Message) { rewrite(m, func(s *routing.Snapshot) { s.Gateways[0].Changed[0].Body[5] ^= 1 }) },
-			want:     "the digest does not match the content",
+			name:  "of a resource in a snapshot",
+			event: unchanged,
+			snapshot: func(m *events.Message) {
+				rewrite(m, func(s *routing.Snapshot) { s.Gateways[0].Changed[0].Body[5] ^= 1 })
+			},
+			want: "the digest does not match the content",
 		},
 		{
 			name:     "of a verdict in a snapshot",
@@ -113,14 +115,18 @@ func TestVerifyFindsAnAlteredField(t *testing.T) {
 			want:     "verdicts: the digest does not match the content",
 		},
 		{
-			name:     "of an event that routing depends on",
-			event:    func(m *events.Message) { m.Data = []byte(strings.Replace(string(m.Data), `"name":"api","port":80`, `"name":"web","port":80`, 1)) },
+			name: "of an event that routing depends on",
+			event: func(m *events.Message) {
+				m.Data = []byte(strings.Replace(string(m.Data), `"name":"api","port":80`, `"name":"web","port":80`, 1))
+			},
 			snapshot: unchanged,
 			want:     "an event at or before this version was altered",
 		},
 		{
-			name:     "of an event that routing does not depend on",
-			event:    func(m *events.Message) { m.Data = []byte(strings.Replace(string(m.Data), `"uid":"web"`, `"uid":"wob"`, 1)) },
+			name: "of an event that routing does not depend on",
+			event: func(m *events.Message) {
+				m.Data = []byte(strings.Replace(string(m.Data), `"uid":"web"`, `"uid":"wob"`, 1))
+			},
 			snapshot: unchanged,
 			want:     "an event at or before this version was altered",
 		},

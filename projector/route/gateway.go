@@ -111,8 +111,12 @@ func gatewayConditions(listeners []*listener, accepted, programmed problem) []ro
 	}
 	acceptedCondition := accepted.condition(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted), "The Gateway is accepted.")
 	if accepted.ok() && len(invalid) > 0 {
+		others := "The others are accepted."
+		if len(invalid) == len(listeners) {
+			others = "No other is left."
+		}
 		acceptedCondition = condition(acceptedCondition.Type, len(invalid) < len(listeners), string(gatewayv1.GatewayReasonListenersNotValid),
-			fmt.Sprintf("Listeners that cannot be accepted: %s. The others are accepted.", strings.Join(invalid, ", ")))
+			fmt.Sprintf("Listeners that cannot be accepted: %s. %s", strings.Join(invalid, ", "), others))
 	}
 	var resolved problem
 	if len(unresolved) > 0 {

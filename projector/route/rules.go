@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,7 +17,8 @@ import (
 type ruleSet struct {
 	rules    []*Rule
 	matches  [][]Match
-	dropped  []string // what is wrong with the rules that are left out
+	valid    int      // rules that are as their owner wants
+	dropped  []string // what is wrong with the others
 	resolved problem  // the first reference that cannot be resolved
 	stale    string   // why the newest form of the route is not in force
 }
@@ -26,19 +28,22 @@ func resolveRules(r *reader, o *fold.Object, hr *gatewayv1.HTTPRoute) *ruleSet {
 	for i := range hr.Spec.Rules {
 		spec := &hr.Spec.Rules[i]
 		rule, matches, err := s.resolveRule(r, o.Key, i, spec)
-		if err != nil {
+		if err == nil {
+			s.valid++
+		} else {
 			s.dropped = append(s.dropped, fmt.Sprintf("%d (%v)", i, err))
-			continue
 		}
-		s.rules = append(s.rules, rule)
-		s.matches = append(s.matches, matches)
+		if rule != nil {
+			s.rules = append(s.rules, rule)
+			s.matches = append(s.matches, matches)
+		}
 	}
 	return s
 }
 
 // invalid is the problem of a route of which no rule is valid.
 func (s *ruleSet) invalid() problem {
-	if len(s.dropped) > 0 && len(s.rules) == 0 {
+	if len(s.dropped) > 0 && s.valid == 0 {
 		return problem{string(gatewayv1.RouteReasonUnsupportedValue), "No rule is valid: " + strings.Join(s.dropped, "; ") + "."}
 	}
 	return problem{}
@@ -53,7 +58,7 @@ func (s *ruleSet) conditions(p problem) []routing.Condition {
 	if !p.ok() {
 		return conditions
 	}
-	partial := ""
+	var partial string
 	switch {
 	case s.stale != "":
 		partial = "Fall Back to the last good version of the route: " + s.stale + "."
@@ -65,36 +70,46 @@ func (s *ruleSet) conditions(p problem) []routing.Condition {
 	return append(conditions, condition(string(gatewayv1.RouteConditionPartiallyInvalid), true, string(gatewayv1.RouteReasonUnsupportedValue), partial))
 }
 
-// resolveRule makes one rule; the error says why it has to be left out.
+// resolveRule makes one rule; the error says why it is not valid. The rule is then
+// nil, unless it is known which requests it is for: those must not pass without
+// what was asked for, and get 500 (HTTPRouteRule.filters).
 func (s *ruleSet) resolveRule(r *reader, route events.Key, index int, spec *gatewayv1.HTTPRouteRule) (*Rule, []Match, error) {
-	rule := &Rule{Route: route, Index: index}
-	if spec.Name != nil {
-		rule.Name = string(*spec.Name)
-	}
 	matches, err := newMatches(spec.Matches)
 	if err != nil {
 		return nil, nil, err
 	}
-	prefix := matches[0].Path.Value
-	if rule.Filters, err = s.newFilters(r, route, prefix, spec.Filters); err != nil {
-		return nil, nil, err
+	rule := &Rule{Route: route, Index: index}
+	if spec.Name != nil {
+		rule.Name = string(*spec.Name)
+	}
+	if err := s.fillRule(r, rule, matches[0].Path.Value, spec); err != nil {
+		return &Rule{Route: rule.Route, Index: rule.Index, Name: rule.Name}, matches, err
+	}
+	return rule, matches, nil
+}
+
+// fillRule resolves all but the matches; prefix is what ReplacePrefixMatch replaces.
+func (s *ruleSet) fillRule(r *reader, rule *Rule, prefix string, spec *gatewayv1.HTTPRouteRule) error {
+	var err error
+	if rule.Filters, err = s.newFilters(r, rule.Route, prefix, spec.Filters); err != nil {
+		return err
 	}
 	if spec.SessionPersistence != nil {
-		return nil, nil, fmt.Errorf("sessionPersistence is not supported")
+		return errors.New("sessionPersistence is not supported")
 	}
 	if err := setTimeouts(rule, spec); err != nil {
-		return nil, nil, err
+		return err
 	}
 	for i := range spec.BackendRefs {
-		backend, err := s.newBackend(r, route, prefix, &spec.BackendRefs[i])
+		backend, err := s.newBackend(r, rule.Route, prefix, &spec.BackendRefs[i])
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		if backend.Weight > 0 {
 			rule.Backends = append(rule.Backends, backend)
 		}
 	}
-	return rule, matches, nil
+	return nil
 }
 
 func setTimeouts(rule *Rule, spec *gatewayv1.HTTPRouteRule) error {

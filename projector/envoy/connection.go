@@ -1,0 +1,81 @@
+package envoy
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rutter-gateway/rutter/projector/route"
+)
+
+// streamIdle ends a stream on which nothing moves. It is what remains for a rule
+// that names no timeout: HTTPRouteTimeouts leaves that case to us, and a limit on
+// the whole of a request would cut healthy downloads and streams.
+const streamIdle = 5 * time.Minute
+
+// corsFilter is the name under which routes configure the CORS filter.
+const corsFilter = "envoy.filters.http.cors"
+
+// connectionManager is how a chain speaks HTTP. Where Envoy's "Configuring Envoy
+// as an edge proxy" asks for more than the defaults, it is followed, but for:
+//
+//   - headers with underscores pass: HTTPHeaderName allows them, so a match on
+//     one must be able to hold;
+//   - there is no limit on receiving a whole request: uploads and streams.
+//
+// Everything here is the same for every chain, but for names: no route ever
+// changes, and so drains, a listener.
+func connectionManager(chain *route.Chain, layout route.Layout) *hcmv3.HttpConnectionManager {
+	m := &hcmv3.HttpConnectionManager{
+		StatPrefix:       chain.ID,
+		UseRemoteAddress: wrapperspb.Bool(true),
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			IdleTimeout: durationpb.New(time.Hour),
+		},
+		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			MaxConcurrentStreams:        wrapperspb.UInt32(100),
+			InitialStreamWindowSize:     wrapperspb.UInt32(64 << 10),
+			InitialConnectionWindowSize: wrapperspb.UInt32(1 << 20),
+		},
+		StreamIdleTimeout:     durationpb.New(streamIdle),
+		RequestHeadersTimeout: durationpb.New(10 * time.Second),
+		// Rules see the path that backends will see: without ".", ".." and "//", none of
+		// which an HTTPPathMatch may contain, so no match is lost, only ways around one.
+		NormalizePath:                wrapperspb.Bool(true),
+		MergeSlashes:                 true,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
+		// example.com. is example.com (RFC 1034, section 3.1).
+		StripTrailingHostDot: true,
+		// Backends name their server, or do not; the proxy has no say in it.
+		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
+		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		HttpFilters: []*hcmv3.HttpFilter{
+			// Does nothing on a route without a policy. It must not be disabled until a route
+			// enables it: which filters run is settled by the route that is selected first,
+			// and scope-fallback may select another.
+			{Name: corsFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&corsv3.Cors{})}},
+			{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&routerv3.Router{})}},
+		},
+	}
+	if layout == route.LayoutScoped {
+		selectScopes(m, chain)
+		return m
+	}
+	m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{ConfigSource: ads(), RouteConfigName: chain.ID}}
+	return m
+}
+
+// ads is the one source of every resource. Without the timeout of 0 Envoy would
+// go on after 15 s with a part of its configuration.
+func ads() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		InitialFetchTimeout:   durationpb.New(0),
+	}
+}

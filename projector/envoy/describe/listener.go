@@ -1,0 +1,74 @@
+package describe
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// Certificate is what a TLS listener presents. All but Secret is from the leaf
+// of the published chain, and empty where none is published.
+type Certificate struct {
+	// Secret is namespace/name.
+	Secret   string    `json:"secret"`
+	Subject  string    `json:"subject,omitempty"`
+	Names    []string  `json:"names,omitempty"`
+	NotAfter time.Time `json:"notAfter,omitzero"`
+	// Fingerprint is the SHA-256 of the certificate, in hex.
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// addListeners reads one Envoy listener: one port, with the filter chains on it.
+func (g *Gateway) addListeners(body []byte) error {
+	l := &listenerv3.Listener{}
+	if err := proto.Unmarshal(body, l); err != nil {
+		return err
+	}
+	for _, chain := range l.GetFilterChains() {
+		out := Listener{Name: chain.GetName(), Port: l.GetAddress().GetSocketAddress().GetPortValue()}
+		if names := chain.GetFilterChainMatch().GetServerNames(); len(names) > 0 {
+			out.ServerName = names[0]
+		}
+		if socket := chain.GetTransportSocket(); socket != nil {
+			out.TLS = true
+			tls := &tlsv3.DownstreamTlsContext{}
+			if err := socket.GetTypedConfig().UnmarshalTo(tls); err != nil {
+				return fmt.Errorf("filter chain %s: %w", chain.GetName(), err)
+			}
+			for _, secret := range tls.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs() {
+				out.Certificates = append(out.Certificates, Certificate{Secret: secret.GetName()})
+			}
+		}
+		g.Listeners = append(g.Listeners, out)
+	}
+	return nil
+}
+
+func certificate(name string, body []byte) (Certificate, error) {
+	secret := &tlsv3.Secret{}
+	if err := proto.Unmarshal(body, secret); err != nil {
+		return Certificate{}, err
+	}
+	block, _ := pem.Decode(secret.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
+	if block == nil {
+		return Certificate{}, errors.New("its certificate chain is not PEM")
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return Certificate{}, err
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	c := Certificate{Secret: name, Subject: leaf.Subject.String(), Names: leaf.DNSNames, NotAfter: leaf.NotAfter.UTC(), Fingerprint: hex.EncodeToString(sum[:])}
+	for _, ip := range leaf.IPAddresses {
+		c.Names = append(c.Names, ip.String())
+	}
+	return c, nil
+}

@@ -1,0 +1,168 @@
+package describe
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+)
+
+// Rule is one match of one rule of a route, and where it leads.
+type Rule struct {
+	// Match says which requests: "prefix /api method GET header x-user=anna".
+	Match string `json:"match"`
+	// Route is the namespace/name of the object that asks for it; Index counts its
+	// rules, and MatchIndex the matches of the rule, from 0.
+	Route      string `json:"route"`
+	Index      int    `json:"rule"`
+	MatchIndex int    `json:"matchIndex"`
+	// Filters are what is changed, mirrored, limited or answered, in words.
+	Filters []string `json:"filters,omitempty"`
+	// Backends share the requests; empty where a filter answers.
+	Backends []Backend `json:"backends,omitempty"`
+}
+
+// Backend is one share of the requests of a rule.
+type Backend struct {
+	// Name is namespace/service/port; "" where the reference cannot be resolved:
+	// that share gets 500.
+	Name string `json:"name"`
+	// Percent is the share, to four decimal places.
+	Percent float64 `json:"percent"`
+	Invalid bool    `json:"invalid,omitempty"`
+	// Filters apply to this backend only.
+	Filters []string `json:"filters,omitempty"`
+}
+
+// unresolved is the cluster that package envoy names for a backend that cannot
+// be resolved.
+const unresolved = "unresolved"
+
+// String is the backend as people write it: its name, the share unless it is
+// everything, and its filters.
+func (b Backend) String() string {
+	out := b.Name
+	if b.Invalid {
+		out = "unresolved (500)"
+	}
+	if b.Percent != 100 {
+		out += " " + strconv.FormatFloat(b.Percent, 'g', 4, 64) + "%"
+	}
+	if len(b.Filters) > 0 {
+		out += " [" + strings.Join(b.Filters, "; ") + "]"
+	}
+	return out
+}
+
+// rule puts together the Envoy routes of one entry, which have one name. They are
+// one share of the requests after another; within a share the last route is the
+// entry itself, and those ahead of it treat its special cases.
+func rule(routes []*routev3.Route) (Rule, error) {
+	out, err := named(routes[0].GetName())
+	if err != nil {
+		return Rule{}, err
+	}
+	var shares []*routev3.Route
+	for i, r := range routes {
+		if i+1 == len(routes) || fraction(routes[i+1]) != fraction(r) {
+			shares = append(shares, r)
+		}
+	}
+	last := shares[len(shares)-1]
+	out.Match = match(last.GetMatch())
+	if len(shares) == 1 {
+		out.Backends = backends(last.GetRoute(), 100)
+		out.Filters, err = filters(last)
+		return out, err
+	}
+	before := 0.0
+	for _, s := range shares {
+		until := fraction(s)
+		list, err := filters(s)
+		if err != nil {
+			return Rule{}, err
+		}
+		share := round(until - before)
+		inShare := backends(s.GetRoute(), share)
+		if len(inShare) == 0 {
+			inShare = []Backend{{Percent: share}}
+		}
+		for _, b := range inShare {
+			b.Filters = append(b.Filters, list...)
+			out.Backends = append(out.Backends, b)
+		}
+		before = until
+	}
+	return out, nil
+}
+
+// named reads namespace/route/rule/match.
+func named(name string) (Rule, error) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 {
+		return Rule{}, fmt.Errorf("route %q is not named namespace/route/rule/match", name)
+	}
+	index, err1 := strconv.Atoi(parts[2])
+	matchIndex, err2 := strconv.Atoi(parts[3])
+	if err := cmp.Or(err1, err2); err != nil {
+		return Rule{}, fmt.Errorf("route %q: %w", name, err)
+	}
+	return Rule{Route: parts[0] + "/" + parts[1], Index: index, MatchIndex: matchIndex}, nil
+}
+
+// fraction is the part of the requests, in percent, that end at this route or at
+// one ahead of it.
+func fraction(r *routev3.Route) float64 {
+	f := r.GetMatch().GetRuntimeFraction()
+	if f == nil {
+		return 100
+	}
+	return percent(f.GetDefaultValue())
+}
+
+func percent(f *typev3.FractionalPercent) float64 {
+	denominator := map[typev3.FractionalPercent_DenominatorType]float64{
+		typev3.FractionalPercent_HUNDRED: 100, typev3.FractionalPercent_TEN_THOUSAND: 1e4, typev3.FractionalPercent_MILLION: 1e6,
+	}[f.GetDenominator()]
+	return round(float64(f.GetNumerator()) * 100 / denominator)
+}
+
+// round keeps what the largest denominator can say.
+func round(percent float64) float64 { return math.Round(percent*1e4) / 1e4 }
+
+// backends are where an action sends a share of the requests, which is given in percent.
+func backends(action *routev3.RouteAction, share float64) []Backend {
+	if action == nil {
+		return nil
+	}
+	weighted := action.GetWeightedClusters()
+	if weighted == nil {
+		return []Backend{backend(action.GetCluster(), share)}
+	}
+	var total float64
+	for _, c := range weighted.GetClusters() {
+		total += float64(c.GetWeight().GetValue())
+	}
+	var out []Backend
+	for _, c := range weighted.GetClusters() {
+		b := backend(c.GetName(), round(share*float64(c.GetWeight().GetValue())/total))
+		if host := c.GetHostRewriteLiteral(); host != "" {
+			b.Filters = append(b.Filters, "set header Host: "+host)
+		}
+		b.Filters = append(b.Filters, headerChanges("header", c.GetRequestHeadersToAdd(), c.GetRequestHeadersToRemove())...)
+		b.Filters = append(b.Filters, headerChanges("response header", c.GetResponseHeadersToAdd(), c.GetResponseHeadersToRemove())...)
+		out = append(out, b)
+	}
+	return out
+}
+
+func backend(cluster string, percent float64) Backend {
+	if cluster == unresolved {
+		return Backend{Percent: percent, Invalid: true}
+	}
+	return Backend{Name: cluster, Percent: percent}
+}

@@ -1,0 +1,178 @@
+package envoy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/rutter-gateway/rutter/projector/route"
+)
+
+// generator makes random worlds and requests, from alphabets so small that they meet.
+type generator struct{ *rand.Rand }
+
+var (
+	generatedBackends  = []string{"default/a/80", "default/b/80", "default/c/80"}
+	generatedHostnames = []string{"a.test", "b.test", "sub.a.test", "x.sub.a.test", "*.test", "*.a.test", "*.sub.a.test", "*"}
+	generatedHosts     = []string{"a.test", "b.test", "sub.a.test", "x.sub.a.test", "y.sub.a.test", "z.test", "y.z.a.test", "test", "other",
+		"[::1]", "[fe80::a]", "127.0.0.1", ".test", ".a.test", "a.test.test", "*", "*.test", "a.test/b", "xn--a.test", "-a.test", ""}
+	generatedPaths  = []string{"/", "/a", "/a/", "/a/b", "/ab", "/a/b/c", "/b", "/b/1", "/b/x"}
+	generatedOrigin = []string{"https://x.test", "https://y.x.test", "http://x.test:8080", "https://evil"}
+)
+
+func pick[T any](g *generator, list []T) T { return list[g.IntN(len(list))] }
+
+func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
+
+func (g *generator) world() *world {
+	chains := []route.Chain{httpChain(80), httpChain(8080)}
+	w := newWorld(route.LayoutPlain, chains...)
+	for _, name := range generatedBackends {
+		w.cluster(name, route.HTTP1)
+	}
+	for _, c := range chains {
+		for _, hostname := range generatedHostnames {
+			if !g.chance(60) {
+				continue
+			}
+			var entries []route.Entry
+			for range g.IntN(6) {
+				entries = append(entries, entry(g.match(), g.rule()))
+			}
+			if g.chance(60) {
+				entries = append(entries, entry(prefix("/"), g.rule()))
+			}
+			w.host(c.ID, hostname, entries...).Misdirected = g.chance(10)
+		}
+	}
+	return w
+}
+
+func (g *generator) match() route.Match {
+	m := route.Match{Path: route.PathMatch{Kind: route.Prefix, Value: pick(g, generatedPaths)}}
+	switch g.IntN(4) {
+	case 0:
+		m.Path.Kind = route.Exact
+	case 1:
+		m.Path = route.PathMatch{Kind: route.Regex, Value: pick(g, []string{"/a.*", "/b/[0-9]+", "/(a|b)/b", "/.*b"})}
+	}
+	if g.chance(15) {
+		m.Method = pick(g, []string{"GET", "POST", "OPTIONS"})
+	}
+	if g.chance(20) {
+		m.Headers = g.conditions("x-h")
+	}
+	if g.chance(20) {
+		m.Query = g.conditions("q")
+	}
+	return m
+}
+
+func (g *generator) conditions(name string) []route.ValueMatch {
+	return []route.ValueMatch{pick(g, []route.ValueMatch{
+		{Name: name, Kind: route.Exact, Value: "1"}, {Name: name, Kind: route.Exact, Value: "2"}, {Name: name, Kind: route.Regex, Value: "[12]"},
+	})}
+}
+
+// rule has at most one backend: where a share goes is chance.
+func (g *generator) rule() *route.Rule {
+	r := rule()
+	if g.chance(95) {
+		r.Backends = []route.Backend{{Cluster: pick(g, append(generatedBackends, "")), Weight: 1}}
+		if g.chance(20) {
+			r.Backends[0].Filters = g.filters()
+		}
+	}
+	if g.chance(50) {
+		r.Filters = g.filters()
+	}
+	return r
+}
+
+func (g *generator) filters() route.Filters {
+	var f route.Filters
+	if g.chance(30) {
+		f.RequestHeaders = g.headerChange()
+	}
+	if g.chance(30) {
+		f.ResponseHeaders = g.headerChange()
+	}
+	switch g.IntN(4) {
+	case 0:
+		f.Redirect = &route.Redirect{
+			Scheme: pick(g, []string{"", "http", "https"}), Hostname: pick(g, []string{"", "r.test"}), Path: g.pathChange(),
+			Port: pick(g, []int32{0, 80, 443, 9000}), StatusCode: pick(g, []int{301, 302, 307}),
+		}
+	case 1:
+		f.Rewrite = &route.Rewrite{Hostname: pick(g, []string{"", "w.test"}), Path: g.pathChange()}
+	}
+	if g.chance(20) {
+		f.Mirrors = []route.Mirror{{Cluster: pick(g, generatedBackends), Numerator: int32(g.IntN(3)), Denominator: 2}}
+	}
+	if g.chance(30) {
+		f.CORS = &route.CORS{
+			AllowOrigins:     pick(g, [][]string{{"*"}, {"https://*.x.test", "https://x.test"}, {"http://x.test:8080"}, nil}),
+			AllowMethods:     pick(g, [][]string{{"*"}, {"GET", "PUT"}, nil}),
+			AllowHeaders:     pick(g, [][]string{{"*"}, {"x-a", "x-b"}, nil}),
+			ExposeHeaders:    pick(g, [][]string{{"*"}, {"x-c"}, nil}),
+			AllowCredentials: g.chance(50),
+		}
+	}
+	return f
+}
+
+func (g *generator) headerChange() *route.HeaderChange {
+	value := fmt.Sprint(g.IntN(3))
+	return pick(g, []*route.HeaderChange{
+		{Set: []route.Header{{Name: "X-H", Value: value}}}, {Add: []route.Header{{Name: "x-h", Value: value}}}, {Remove: []string{"X-h"}},
+		{Set: []route.Header{{Name: "host", Value: "h.test"}}},
+	})
+}
+
+func (g *generator) pathChange() *route.PathChange {
+	switch g.IntN(3) {
+	case 0:
+		return &route.PathChange{Full: ptr(pick(g, []string{"/full", "/"}))}
+	case 1:
+		return &route.PathChange{Prefix: ptr(pick(g, []string{"", "/", "/p", "/p/"}))}
+	}
+	return nil
+}
+
+// request is the name of a listener and an HTTP/1.1 request to it.
+func (g *generator) request() (listener, text string) {
+	host := pick(g, generatedHosts)
+	if g.chance(50) {
+		host = pick(g, generatedHosts[:7])
+	}
+	if g.chance(20) {
+		host = strings.ToUpper(host)
+	}
+	host += pick(g, []string{"", "", "", "", ".", "..", ":80", ":8080", ".:80", ":", ":x", ":80.", ":99999", ":80:80"})
+	target := pick(g, generatedPaths) + pick(g, []string{"", "", "?q=1", "?q=2&q=1", "?x=/a", "/", "//b", "/../b", "/%2e%2e/b", "%2fb"})
+	switch g.IntN(20) {
+	case 0:
+		target = "http://" + pick(g, generatedHosts[:7]) + target // goes before the Host header
+	case 1:
+		target = "*"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: 0\r\n", pick(g, []string{"GET", "GET", "POST", "OPTIONS"}), target, host)
+	if g.chance(30) {
+		fmt.Fprintf(&b, "x-h: %d\r\n", g.IntN(4))
+	}
+	if g.chance(30) {
+		fmt.Fprintf(&b, "Origin: %s\r\n", pick(g, generatedOrigin))
+		if g.chance(60) {
+			b.WriteString("Access-Control-Request-Method: PUT\r\n")
+		}
+		if g.chance(30) {
+			b.WriteString("Access-Control-Request-Headers: x-a\r\n")
+		}
+	}
+	if g.chance(5) {
+		fmt.Fprintf(&b, "%s: http-80/a.test\r\n", scopeHeader) // a client that wants another scope
+	}
+	b.WriteString("\r\n")
+	return pick(g, []string{"port-80", "port-8080"}), b.String()
+}

@@ -1,0 +1,104 @@
+package envoy
+
+import (
+	"fmt"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/route"
+)
+
+// virtualHost is a host in its layout.
+type virtualHost struct {
+	host *route.Host
+	// final adds a last route that answers 404. A scope needs it: where no route
+	// matches, a request has no route at all, and scope-fallback would look further.
+	final bool
+}
+
+// routes is the output of a chain in the plain layout: one RouteConfiguration
+// with all its hosts, even when there are none, because Envoy waits for it.
+func (b *builder) routes(id OutputID) ([]routing.Resource, error) {
+	g, chain := b.chain(id.Gateway, id.Name, route.LayoutPlain)
+	if chain == nil {
+		return nil, nil
+	}
+	var hosts []*virtualHost
+	for _, h := range b.tables.Hosts(id.Gateway, id.Name) {
+		hosts = append(hosts, &virtualHost{host: h})
+	}
+	config, err := routeConfiguration(id.Name, chain, hosts)
+	if err != nil {
+		return nil, err
+	}
+	r, err := resource(TypeRoute, id.Name, config, originOf(g, hosts))
+	if err != nil {
+		return nil, err
+	}
+	return []routing.Resource{r}, nil
+}
+
+// originOf is the object to tell when Envoy refuses the hosts: the first route
+// in them, or the Gateway.
+func originOf(g *route.Gateway, hosts []*virtualHost) events.Key {
+	for _, h := range hosts {
+		if len(h.host.Entries) > 0 {
+			return h.host.Entries[0].Rule.Route
+		}
+	}
+	return g.Key
+}
+
+func routeConfiguration(name string, chain *route.Chain, hosts []*virtualHost) (*routev3.RouteConfiguration, error) {
+	config := &routev3.RouteConfiguration{
+		Name:                     name,
+		IgnorePortInHostMatching: true,
+		// Routes do not wait for clusters, and one cluster is missing on purpose.
+		ValidateClusters: wrapperspb.Bool(false),
+		// Backends never see it, whatever the layout and whoever sent it.
+		RequestHeadersToRemove: []string{scopeHeader},
+	}
+	for _, h := range hosts {
+		out, err := h.build(chain)
+		if err != nil {
+			return nil, fmt.Errorf("host %q: %w", h.host.ID.Hostname, err)
+		}
+		config.VirtualHosts = append(config.VirtualHosts, out)
+	}
+	return config, nil
+}
+
+func (h *virtualHost) build(chain *route.Chain) (*routev3.VirtualHost, error) {
+	out := &routev3.VirtualHost{Name: h.host.ID.Hostname, Domains: []string{h.host.ID.Hostname}}
+	if h.host.Misdirected {
+		out.Routes = []*routev3.Route{answerAll("misdirected", 421)}
+		return out, nil
+	}
+	for i := range h.host.Entries {
+		routes, err := entryRoutes(chain, h.host.ID.Hostname, &h.host.Entries[i])
+		if err != nil {
+			return nil, fmt.Errorf("entry %s: %w", h.host.Entries[i].Name, err)
+		}
+		out.Routes = append(out.Routes, routes...)
+	}
+	if h.final {
+		out.Routes = append(out.Routes, answerAll("no-match", 404))
+	}
+	return out, nil
+}
+
+// answerAll answers every request with a status.
+func answerAll(name string, status uint32) *routev3.Route {
+	return &routev3.Route{
+		Name:   name,
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action: answer(status),
+	}
+}
+
+func answer(status uint32) *routev3.Route_DirectResponse {
+	return &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: status}}
+}

@@ -1,0 +1,179 @@
+package envoy
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/route"
+)
+
+// The type URLs of the resources.
+const (
+	TypeListener = "type.googleapis.com/envoy.config.listener.v3.Listener"
+	TypeRoute    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	TypeScope    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
+	TypeCluster  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+	TypeEndpoint = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+	TypeSecret   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+)
+
+// The kinds of output.
+const (
+	KindListeners = "listeners" // Name is ""
+	KindRoutes    = "routes"    // Name is the chain
+	KindScope     = "scope"     // Name is chain/hostname, or chain/* for all wildcard hosts
+	KindCluster   = "cluster"   // Name is that of the cluster
+	KindSecret    = "secret"    // Name is that of the secret
+)
+
+// Tables is what the package reads. Nil means that there is no such thing (any more).
+type Tables interface {
+	Gateway(name string) *route.Gateway
+	Host(id route.HostID) *route.Host
+	// Hosts are those of a chain, sorted by hostname.
+	Hosts(gateway, chain string) []*route.Host
+	Cluster(id route.ClusterID) *route.Cluster
+	Secret(id route.SecretID) *route.Secret
+}
+
+// OutputID names what is recomputed as a whole.
+type OutputID struct{ Gateway, Kind, Name string }
+
+// Output is the present state of one output.
+type Output struct {
+	ID OutputID
+	// Resources are empty when the output is gone or has no place in the layout.
+	Resources []routing.Resource
+	// Problem is set, and Resources are empty, when what was made breaks a rule of
+	// the Envoy API: a fault of this program. What was published before should stay.
+	Problem string
+}
+
+// Resources builds every output that a change touches, each once: Gateways in
+// the order given, then hosts, clusters and secrets.
+//
+// A chain is touched by its Gateway and by each of its hosts. One that ceases to
+// exist is in no table any more, so a change must name a host of it; HostID
+// {gateway, chain, "*"} always serves, whether there ever was such a host or not.
+func Resources(t Tables, c route.Change) []Output {
+	b := builder{tables: t, done: map[OutputID]bool{}}
+	for _, name := range c.Gateways {
+		b.add(OutputID{name, KindListeners, ""}, b.listeners)
+		if g := t.Gateway(name); g != nil {
+			for _, chain := range g.Chains {
+				b.host(route.HostID{Gateway: name, Chain: chain.ID, Hostname: "*"})
+			}
+		}
+	}
+	for _, id := range c.Hosts {
+		b.host(id)
+	}
+	for _, id := range c.Clusters {
+		b.add(OutputID{id.Gateway, KindCluster, id.Name}, b.cluster)
+	}
+	for _, id := range c.Secrets {
+		b.add(OutputID{id.Gateway, KindSecret, id.Name}, b.secret)
+	}
+	return b.outputs
+}
+
+// builder collects outputs, each once.
+type builder struct {
+	tables  Tables
+	done    map[OutputID]bool
+	outputs []Output
+}
+
+// host adds the two outputs that a host is in, one per layout.
+func (b *builder) host(id route.HostID) {
+	b.add(OutputID{id.Gateway, KindRoutes, id.Chain}, b.routes)
+	b.add(OutputID{id.Gateway, KindScope, id.Chain + "/" + scopeHost(id.Hostname)}, b.scope)
+}
+
+// add computes an output, unless that was done already.
+func (b *builder) add(id OutputID, build func(OutputID) ([]routing.Resource, error)) {
+	if b.done[id] {
+		return
+	}
+	b.done[id] = true
+	resources, err := build(id)
+	if err != nil {
+		b.outputs = append(b.outputs, Output{ID: id, Problem: err.Error()})
+		return
+	}
+	b.outputs = append(b.outputs, Output{ID: id, Resources: resources})
+}
+
+// chain is a chain of a Gateway that has the layout; nil if there is none.
+func (b *builder) chain(gateway, id string, layout route.Layout) (*route.Gateway, *route.Chain) {
+	g := b.tables.Gateway(gateway)
+	if g == nil || layoutOf(g) != layout {
+		return g, nil
+	}
+	for i := range g.Chains {
+		if g.Chains[i].ID == id {
+			return g, &g.Chains[i]
+		}
+	}
+	return g, nil
+}
+
+// layoutOf is the one place that chooses between the layouts.
+func layoutOf(g *route.Gateway) route.Layout {
+	if g.Layout == route.LayoutScoped {
+		return route.LayoutScoped
+	}
+	return route.LayoutPlain
+}
+
+// message is what protoc-gen-validate adds to the messages of the Envoy API.
+type message interface {
+	proto.Message
+	ValidateAll() error
+}
+
+// resource is the published form of a message.
+func resource(typeURL, name string, m message, origin events.Key) (routing.Resource, error) {
+	body, err := encode(m)
+	if err != nil {
+		return routing.Resource{}, fmt.Errorf("%s %s: %w", typeURL[strings.LastIndexByte(typeURL, '.')+1:], name, err)
+	}
+	return routing.Resource{
+		ResourceName: routing.ResourceName{Type: typeURL, Name: name},
+		Digest:       routing.DigestOf(body),
+		Body:         body,
+		Origin:       origin,
+	}, nil
+}
+
+// encode validates and serialises. Deterministic: map entries are sorted.
+func encode(m message) ([]byte, error) {
+	if err := m.ValidateAll(); err != nil {
+		return nil, err
+	}
+	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+}
+
+// anyOf wraps an extension's configuration.
+func anyOf(m message) (*anypb.Any, error) {
+	body, err := encode(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", proto.MessageName(m), err)
+	}
+	return &anypb.Any{TypeUrl: "type.googleapis.com/" + string(proto.MessageName(m)), Value: body}, nil
+}
+
+// fixed is [anyOf] for configuration that this package writes out in full, so
+// that only a fault in the program can make it invalid.
+func fixed(m message) *anypb.Any {
+	wrapped, err := anyOf(m)
+	if err != nil {
+		panic("envoy: a constant configuration is invalid: " + err.Error())
+	}
+	return wrapped
+}

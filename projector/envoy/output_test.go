@@ -1,0 +1,138 @@
+package envoy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/projector/route"
+)
+
+// names are kind:name of the outputs, with "-" before those without resources.
+func names(out []Output) (list []string) {
+	for _, o := range out {
+		name := o.ID.Kind + ":" + o.ID.Name
+		if len(o.Resources) == 0 {
+			name = "-" + name
+		}
+		list = append(list, name)
+	}
+	return list
+}
+
+func wantNames(t *testing.T, got []Output, want ...string) {
+	t.Helper()
+	if !slices.Equal(names(got), want) {
+		t.Errorf("outputs %q, want %q", names(got), want)
+	}
+}
+
+func hostID(chain, hostname string) route.HostID {
+	return route.HostID{Gateway: testGateway, Chain: chain, Hostname: hostname}
+}
+
+func TestAChangeTouchesTheOutputsOfBothLayouts(t *testing.T) {
+	w := newWorld(route.LayoutPlain, httpChain(80), httpChain(81))
+	w.host("http-80", "a.test", entry(prefix("/"), rule("default/a/80")))
+	w.host("http-80", "*.test", entry(prefix("/"), rule("default/a/80")))
+	w.cluster("default/a/80", route.HTTP1)
+	hosts := route.Change{Hosts: []route.HostID{hostID("http-80", "*.other"), hostID("http-80", "*.test"), hostID("http-80", "a.test"), hostID("http-80", "gone.test")}}
+	gateway := route.Change{Gateways: []string{testGateway}}
+
+	wantNames(t, outputs(t, w, hosts), "routes:http-80", "-scope:http-80/*", "-scope:http-80/a.test", "-scope:http-80/gone.test")
+	wantNames(t, outputs(t, w, gateway), "listeners:", "routes:http-80", "-scope:http-80/*", "routes:http-81", "-scope:http-81/*")
+
+	s := w.withLayout(route.LayoutScoped)
+	wantNames(t, outputs(t, s, hosts), "-routes:http-80", "scope:http-80/*", "scope:http-80/a.test", "-scope:http-80/gone.test")
+	wantNames(t, outputs(t, s, gateway), "listeners:", "-routes:http-80", "scope:http-80/*", "-routes:http-81", "scope:http-81/*")
+
+	change := route.Change{
+		Clusters: []route.ClusterID{{Gateway: testGateway, Name: "default/a/80"}, {Gateway: testGateway, Name: "gone"}},
+		Secrets:  []route.SecretID{{Gateway: testGateway, Name: "gone"}},
+	}
+	wantNames(t, outputs(t, w, change), "cluster:default/a/80", "-cluster:gone", "-secret:gone")
+}
+
+func TestAGoneGatewayOrChainLeavesNothing(t *testing.T) {
+	for _, layout := range []route.Layout{route.LayoutPlain, route.LayoutScoped} {
+		w := newWorld(layout, httpChain(80))
+		wantNames(t, outputs(t, w, route.Change{Hosts: []route.HostID{hostID("http-81", "*")}}), "-routes:http-81", "-scope:http-81/*")
+		delete(w.gateways, testGateway)
+		wantNames(t, outputs(t, w, route.Change{Gateways: []string{testGateway}, Hosts: []route.HostID{hostID("http-80", "*"), hostID("http-80", "a.test")}}),
+			"-listeners:", "-routes:http-80", "-scope:http-80/*", "-scope:http-80/a.test")
+	}
+}
+
+// oneHost refuses to list the hosts of a chain.
+type oneHost struct {
+	*world
+	t *testing.T
+}
+
+func (o oneHost) Hosts(gateway, chain string) []*route.Host {
+	o.t.Errorf("all hosts of %s %s are read", gateway, chain)
+	return nil
+}
+
+func TestAChangedHostInTheScopedLayoutReadsNoOther(t *testing.T) {
+	w := newWorld(route.LayoutScoped, httpChain(80))
+	w.host("http-80", "a.test", entry(prefix("/"), rule("default/a/80")))
+	wantNames(t, Resources(oneHost{w, t}, route.Change{Hosts: []route.HostID{hostID("http-80", "a.test")}}), "-routes:http-80", "scope:http-80/a.test")
+}
+
+func TestWhatBreaksTheRulesOfTheEnvoyAPIIsReportedAndNotPublished(t *testing.T) {
+	w := newWorld(route.LayoutScoped, httpChain(80))
+	bad := filtered(route.Filters{RequestHeaders: &route.HeaderChange{Set: []route.Header{{Name: "x", Value: "two\nlines"}}}}, "default/a/80")
+	w.host("http-80", "bad.test", entry(prefix("/"), bad))
+	badCORS := filtered(route.Filters{CORS: &route.CORS{AllowMethods: []string{"\xff"}}}, "default/a/80")
+	w.host("http-80", "cors.test", entry(prefix("/"), badCORS))
+	w.host("http-80", "good.test", entry(prefix("/"), rule("default/a/80")))
+	out := Resources(w, route.Change{Hosts: []route.HostID{hostID("http-80", "bad.test"), hostID("http-80", "cors.test"), hostID("http-80", "good.test")}})
+	wantNames(t, out, "-routes:http-80", "-scope:http-80/bad.test", "-scope:http-80/cors.test", "scope:http-80/good.test")
+	if !strings.Contains(out[1].Problem, "bad.test") || !strings.Contains(out[2].Problem, "entry default/r/0/0") || out[3].Problem != "" {
+		t.Errorf("problems %q", []string{out[1].Problem, out[2].Problem, out[3].Problem})
+	}
+}
+
+func TestASecretCarriesItsKeySealedOnly(t *testing.T) {
+	w := newWorld(route.LayoutPlain)
+	id := route.SecretID{Gateway: testGateway, Name: "default/cert"}
+	key := events.Key{Resource: events.Secrets, Namespace: "default", Name: "cert"}
+	w.secrets[id] = &route.Secret{ID: id, Key: key, CertificateChain: []byte("public"), SealedKey: []byte("sealed")}
+	change := route.Change{Secrets: []route.SecretID{id}}
+	first := outputs(t, w, change)[0].Resources[0]
+	s := decode(t, first, &tlsv3.Secret{})
+	if string(first.Sealed) != "sealed" || s.Name != id.Name || first.Origin != key ||
+		string(s.GetTlsCertificate().GetCertificateChain().GetInlineBytes()) != "public" ||
+		len(s.GetTlsCertificate().GetPrivateKey().GetInlineBytes()) != 0 {
+		t.Errorf("%v", s)
+	}
+	w.secrets[id].SealedKey = []byte("sealed again")
+	if again := outputs(t, w, change)[0].Resources[0]; again.Digest != first.Digest {
+		t.Error("sealing again changes the digest")
+	}
+}
+
+func TestResourcesNameTheObjectTheyCameFrom(t *testing.T) {
+	w := newWorld(route.LayoutScoped, httpChain(80))
+	w.host("http-80", "a.test", entry(prefix("/"), rule("default/a/80")))
+	w.host("http-80", "*.test")
+	w.cluster("default/a/80", route.HTTP1)
+	for _, o := range outputs(t, w, w.everything()) {
+		want := events.Gateways
+		switch {
+		case o.ID.Kind == KindCluster:
+			want = events.Services
+		case o.ID.Name == "http-80/a.test":
+			want = events.HTTPRoutes
+		}
+		for _, r := range o.Resources {
+			if r.Origin.Resource != want {
+				t.Errorf("%v: origin %v, want one of %s", o.ID, r.Origin, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package projector_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/golden"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
+	"github.com/rutter-gateway/rutter/projector/envoy/describe"
+	"github.com/rutter-gateway/rutter/projector/replay"
+)
+
+// TestStories tells what objects come to: each archive has objects.yaml, in the
+// order in which they were recorded (one second apart; an object that says
+// "deleted: true" was deleted), and the routing and the verdicts after the last.
+// Both layouts must give the same.
+func TestStories(t *testing.T) {
+	golden.Run(t, "testdata/*.txtar", func(t *testing.T, a *golden.Archive) {
+		objects := gwtest.Objects(t, string(a.Input("objects.yaml")))
+		plain := tell(t, objects, "plain")
+		if scoped := tell(t, objects, "scoped"); scoped != plain {
+			t.Errorf("the layouts differ:\nplain:\n%s\nscoped:\n%s", plain, scoped)
+		}
+		routes, verdicts, _ := strings.Cut(plain, "\x00")
+		a.Expect("routing", []byte(routes))
+		a.Expect("verdicts", []byte(verdicts))
+	})
+}
+
+// tell folds the objects and describes what is published, routing and verdicts
+// with a NUL in between.
+func tell(t *testing.T, objects []map[string]any, layout string) string {
+	t.Helper()
+	e := replay.New("story")
+	state := routing.NewState()
+	var sequence uint64
+	fold := func(kind events.Type, key events.Key, payload any) {
+		sequence++
+		data, err := json.Marshal(payload)
+		must(t, err)
+		must(t, e.Fold(events.Event{Sequence: sequence, ID: fmt.Sprint(sequence), Type: kind, Cluster: "local", Key: key, Data: data, Time: storyTime(sequence)}))
+		if snap := e.Project(); snap != nil {
+			must(t, state.Apply(snap))
+		}
+		if problems := e.Problems(); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+	}
+	fold(events.TypeEpoch, events.EpochKey(events.StreamEvents), events.EpochOpened{Epoch: 1, Holder: "story", Settings: &events.Settings{
+		ControllerName: "rutter.dev/gateway-controller", ListenAddress: "0.0.0.0", RouteLayout: layout,
+	}})
+	generations := map[events.Key]int{}
+	for _, o := range objects {
+		metadata, _ := o["metadata"].(map[string]any)
+		key := events.Key{Resource: strings.ToLower(fmt.Sprint(o["kind"])) + "s", Name: fmt.Sprint(metadata["name"])}
+		if strings.HasSuffix(key.Resource, "classs") {
+			key.Resource = events.GatewayClasses
+		}
+		if namespace, ok := metadata["namespace"].(string); ok {
+			key.Namespace = namespace
+		}
+		if o["deleted"] == true {
+			fold(events.ObjectDeleted, key, map[string]any{"metadata": metadata})
+			continue
+		}
+		generations[key]++
+		metadata["uid"], metadata["generation"] = key.String(), generations[key]
+		if metadata["creationTimestamp"] == nil {
+			metadata["creationTimestamp"] = storyTime(1).Format(time.RFC3339)
+		}
+		fold(events.ObjectApplied, key, o)
+	}
+	var out bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(state.Gateways)) {
+		g, err := describe.Of(name, state.Gateways[name].Resources)
+		must(t, err)
+		printGateway(&out, g)
+	}
+	out.WriteByte(0)
+	for _, key := range slices.SortedFunc(maps.Keys(state.Verdicts), events.Key.Compare) {
+		printVerdict(&out, state.Verdicts[key])
+	}
+	return out.String()
+}
+
+func storyTime(sequence uint64) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, int(sequence), 0, time.UTC)
+}
+
+func printGateway(out *bytes.Buffer, g *describe.Gateway) {
+	fmt.Fprintf(out, "%s\n", g.Name)
+	for _, l := range g.Listeners {
+		fmt.Fprintf(out, "  %s", l.Name)
+		if l.TLS {
+			fmt.Fprintf(out, " SNI %s", cmpOr(l.ServerName, "*"))
+			for _, c := range l.Certificates {
+				fmt.Fprintf(out, " certificate %s", c.Secret)
+			}
+		}
+		out.WriteByte('\n')
+		for _, h := range g.Hosts {
+			if h.Listener != l.Name {
+				continue
+			}
+			fmt.Fprintf(out, "    %s", h.Hostname)
+			if h.Misdirected {
+				out.WriteString(" misdirected: 421")
+			}
+			out.WriteByte('\n')
+			for _, r := range h.Rules {
+				printRule(out, r)
+			}
+		}
+	}
+}
+
+func printRule(out *bytes.Buffer, r describe.Rule) {
+	fmt.Fprintf(out, "      %s  (%s/%d/%d)", r.Match, r.Route, r.Index, r.MatchIndex)
+	for _, f := range r.Filters {
+		fmt.Fprintf(out, "  %s", f)
+	}
+	for i, b := range r.Backends {
+		fmt.Fprintf(out, "%s%s", map[bool]string{true: "  -> ", false: ", "}[i == 0], b)
+	}
+	out.WriteByte('\n')
+}
+
+func printVerdict(out *bytes.Buffer, v routing.Verdict) {
+	fmt.Fprintf(out, "%s generation %d\n", v.Object, v.Generation)
+	printConditions(out, "  ", v.Conditions)
+	for _, l := range v.Listeners {
+		kinds := []string{}
+		for _, k := range l.SupportedKinds {
+			kinds = append(kinds, k.Kind)
+		}
+		fmt.Fprintf(out, "  listener %s: %d attached, takes [%s]\n", l.Name, l.AttachedRoutes, strings.Join(kinds, " "))
+		printConditions(out, "    ", l.Conditions)
+	}
+	for _, p := range v.Parents {
+		fmt.Fprintf(out, "  parent %s\n", p.Gateway)
+		printConditions(out, "    ", p.Conditions)
+	}
+}
+
+// printConditions leaves out those that are as always: a story shows what is special.
+func printConditions(out *bytes.Buffer, indent string, conditions []routing.Condition) {
+	for _, c := range conditions {
+		usual := c.Type == "Accepted" && c.Reason == "Accepted" || c.Type == "ResolvedRefs" && c.Reason == "ResolvedRefs" ||
+			c.Type == "Conflicted" && c.Reason == "NoConflicts"
+		if !usual {
+			fmt.Fprintf(out, "%s%s=%s %s: %s\n", indent, c.Type, c.Status, c.Reason, c.Message)
+		}
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
