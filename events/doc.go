@@ -13,5 +13,5 @@
 // and never guessed at. It refuses to know about NATS (see natslog), about
 // folding (see projector/fold) and about what a snapshot holds (see routing).
 //
-// Read envelope.go first, then subject.go and stream.go.
+// Read envelope.go first, then subject.go, stream.go and log.go.
 package events

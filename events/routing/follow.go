@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,33 +68,60 @@ func FollowFrom(stream events.Stream, position events.Version) *Follower {
 	return &Follower{stream: stream, reader: stream.Reader(position.Sequence + 1), position: position}
 }
 
+// FollowFirst reads all that there is: from the first version, or from the oldest
+// checkpoint where retention has removed that.
+func FollowFirst(ctx context.Context, stream events.Stream, bucket events.Bucket) (*Follower, error) {
+	info, names, err := checkpoints(ctx, stream, bucket)
+	if err != nil {
+		return nil, err
+	}
+	if info.First <= 1 || len(names) == 0 {
+		return FollowFrom(stream, events.Version{Incarnation: info.Incarnation}), nil
+	}
+	return followCheckpoint(ctx, stream, bucket, names[0], func(*Snapshot) bool { return true })
+}
+
+// follow reads from the newest checkpoint that take accepts.
 func follow(ctx context.Context, stream events.Stream, bucket events.Bucket, take func(*Snapshot) bool) (*Follower, error) {
+	info, names, err := checkpoints(ctx, stream, bucket)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Backward(names) {
+		if f, err := followCheckpoint(ctx, stream, bucket, name, take); f != nil || err != nil {
+			return f, err
+		}
+	}
+	return FollowFrom(stream, events.Version{Incarnation: info.Incarnation}), nil
+}
+
+// checkpoints are the names of those from which the stream can be read on,
+// oldest first.
+func checkpoints(ctx context.Context, stream events.Stream, bucket events.Bucket) (events.StreamInfo, []string, error) {
 	info, err := stream.Info(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open SNAPSHOTS: %w", err)
+		return info, nil, fmt.Errorf("open SNAPSHOTS: %w", err)
 	}
 	names, err := bucket.List(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list checkpoints: %w", err)
+		return info, nil, fmt.Errorf("list checkpoints: %w", err)
 	}
-	start := events.Version{Incarnation: info.Incarnation}
-	for i := len(names) - 1; i >= 0; i-- {
-		incarnation, number, _ := strings.Cut(names[i], "/")
+	return info, slices.DeleteFunc(names, func(name string) bool {
+		incarnation, number, _ := strings.Cut(name, "/")
 		sequence, err := strconv.ParseUint(number, 10, 64)
-		if incarnation != info.Incarnation || err != nil || sequence+1 < info.First || sequence > info.Last {
-			continue
-		}
-		c, err := getCheckpoint(ctx, bucket, names[i])
-		if err != nil {
-			return nil, err
-		}
-		if take(c.Full) {
-			f := FollowFrom(stream, c.Position)
-			f.full = c.Full
-			return f, nil
-		}
+		return incarnation != info.Incarnation || err != nil || sequence+1 < info.First || sequence > info.Last
+	}), nil
+}
+
+// followCheckpoint reads on from a checkpoint; nil if take does not accept it.
+func followCheckpoint(ctx context.Context, stream events.Stream, bucket events.Bucket, name string, take func(*Snapshot) bool) (*Follower, error) {
+	c, err := getCheckpoint(ctx, bucket, name)
+	if err != nil || !take(c.Full) {
+		return nil, err
 	}
-	return FollowFrom(stream, start), nil
+	f := FollowFrom(stream, c.Position)
+	f.full = c.Full
+	return f, nil
 }
 
 func getCheckpoint(ctx context.Context, bucket events.Bucket, name string) (*Checkpoint, error) {
