@@ -31,7 +31,7 @@ func TestCrossOriginPoliciesAnswerAsTheFilterIsDocumented(t *testing.T) {
 		policy := policies[path]
 		entries = append(entries, entry(prefix(path), filtered(route.Filters{CORS: &policy}, "a")))
 	}
-	dead := filtered(route.Filters{CORS: ptr(policies["/any"])}, "")
+	dead := filtered(route.Filters{CORS: new(policies["/any"])}, "")
 	entries = append(entries, entry(prefix("/dead"), dead), entry(prefix("/"), rule("a")))
 	w.host("http-80", "a.test", entries...)
 	w.host("http-80", "*.w.test", entries...)

@@ -67,8 +67,8 @@ func TestRewritesChangeHostAndPathButNotTheQuery(t *testing.T) {
 	w.cluster("a", route.HTTP1)
 	w.host("http-80", "a.test",
 		entry(prefix("/host"), filtered(route.Filters{Rewrite: &route.Rewrite{Hostname: "new.test"}}, "a")),
-		entry(prefix("/full"), filtered(route.Filters{Rewrite: &route.Rewrite{Path: &route.PathChange{Full: ptr("/one/%25")}}}, "a")),
-		entry(prefix("/both"), filtered(route.Filters{Rewrite: &route.Rewrite{Hostname: "new.test", Path: &route.PathChange{Matched: "/both", Prefix: ptr("/p")}}}, "a")))
+		entry(prefix("/full"), filtered(route.Filters{Rewrite: &route.Rewrite{Path: &route.PathChange{Full: new("/one/%25")}}}, "a")),
+		entry(prefix("/both"), filtered(route.Filters{Rewrite: &route.Rewrite{Hostname: "new.test", Path: &route.PathChange{Matched: "/both", Prefix: new("/p")}}}, "a")))
 	eachLayout(t, w, newBackends(t, "a"), func(t *testing.T, p *proxy) {
 		for _, c := range []struct{ path, host, uri string }{
 			{"/host/x?q=1", "new.test", "/host/x?q=1"},

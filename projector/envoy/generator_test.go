@@ -132,9 +132,9 @@ func (g *generator) headerChange() *route.HeaderChange {
 func (g *generator) pathChange() *route.PathChange {
 	switch g.IntN(3) {
 	case 0:
-		return &route.PathChange{Full: ptr(pick(g, []string{"/full", "/"}))}
+		return &route.PathChange{Full: new(pick(g, []string{"/full", "/"}))}
 	case 1:
-		return &route.PathChange{Prefix: ptr(pick(g, []string{"", "/", "/p", "/p/"}))}
+		return &route.PathChange{Prefix: new(pick(g, []string{"", "/", "/p", "/p/"}))}
 	}
 	return nil
 }

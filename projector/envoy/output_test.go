@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -134,5 +135,17 @@ func TestResourcesNameTheObjectTheyCameFrom(t *testing.T) {
 				t.Errorf("%v: origin %v, want one of %s", o.ID, r.Origin, want)
 			}
 		}
+	}
+}
+
+func BenchmarkOneHostOfManyInTheScopedLayout(b *testing.B) {
+	w := newWorld(route.LayoutScoped, httpChain(80))
+	for i := range 10_000 {
+		w.host("http-80", fmt.Sprintf("h%d.test", i), entry(prefix("/a"), rule("default/a/80")), entry(prefix("/"), rule("default/b/80")))
+	}
+	change := route.Change{Hosts: []route.HostID{hostID("http-80", "h7.test")}}
+	b.ReportAllocs()
+	for b.Loop() {
+		Resources(w, change)
 	}
 }

@@ -67,7 +67,7 @@ func serve(t testing.TB, w *world, backends *backends) *proxy {
 		}
 	}
 	resources = append(resources, backends.endpoints(t, w)...)
-	dir, err := os.MkdirTemp("", "rutter") // t.TempDir is too long for a socket in it
+	dir, err := os.MkdirTemp("", "rutter") //nolint:usetesting // the path of t.TempDir is too long for a socket in it
 	if err != nil {
 		t.Fatal(err)
 	}

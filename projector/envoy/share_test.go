@@ -30,7 +30,7 @@ func TestBackendsReceiveTheirShares(t *testing.T) {
 	}
 	// A rewrite of one backend makes each a route of its own, by cumulative fractions.
 	split := weighted()
-	split.Backends[1].Filters.Rewrite = &route.Rewrite{Path: &route.PathChange{Full: ptr("/rewritten")}}
+	split.Backends[1].Filters.Rewrite = &route.Rewrite{Path: &route.PathChange{Full: new("/rewritten")}}
 	split.Backends[3].Filters.Redirect = &route.Redirect{Hostname: "elsewhere.test", StatusCode: 302}
 	w.host("http-80", "a.test", entry(prefix("/weighted"), weighted()), entry(prefix("/split"), split))
 	p := serve(t, w, newBackends(t, "a", "b", "c"))

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
@@ -31,7 +33,7 @@ func TestRequestsEndWhenTheirTimeoutIsReached(t *testing.T) {
 		r.Timeout, r.BackendTimeout, r.Retry = request, backend, retry
 		return r
 	}
-	short, long := ptr(100*time.Millisecond), ptr(time.Hour)
+	short, long := new(100*time.Millisecond), new(time.Hour)
 	cases := map[string]struct {
 		rule     *route.Rule
 		attempts int
@@ -39,11 +41,11 @@ func TestRequestsEndWhenTheirTimeoutIsReached(t *testing.T) {
 		"/request":      {timed(short, nil, nil), 1},
 		"/backend":      {timed(nil, short, nil), 1},
 		"/backendfirst": {timed(long, short, nil), 1},
-		"/unlimited":    {timed(ptr(time.Duration(0)), short, nil), 1},
+		"/unlimited":    {timed(new(time.Duration(0)), short, nil), 1},
 		// Attempts that time out are repeated, and the last one's end is the request's.
-		"/attempts": {timed(long, short, &route.Retry{Attempts: 2, Backoff: ptr(time.Millisecond)}), 3},
+		"/attempts": {timed(long, short, &route.Retry{Attempts: 2, Backoff: new(time.Millisecond)}), 3},
 		// The timeout of the request is over all attempts.
-		"/total": {timed(ptr(350*time.Millisecond), ptr(200*time.Millisecond), &route.Retry{Attempts: 9, Backoff: ptr(time.Millisecond)}), 2},
+		"/total": {timed(new(350*time.Millisecond), new(200*time.Millisecond), &route.Retry{Attempts: 9, Backoff: new(time.Millisecond)}), 2},
 	}
 	var entries []route.Entry
 	for path, c := range cases {
@@ -88,7 +90,7 @@ func TestOnlyWhatTheBackendDidNotProcessIsRetried(t *testing.T) {
 	b.script(t, "reset", func(_ int, _ http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
 	b.refuse(t, "half")
 	b.script(t, "half", func(int, http.ResponseWriter, *http.Request) {})
-	retry := &route.Retry{Attempts: 3, Codes: []uint32{500, 503}, Backoff: ptr(time.Millisecond)}
+	retry := &route.Retry{Attempts: 3, Codes: []uint32{500, 503}, Backoff: new(time.Millisecond)}
 	var entries []route.Entry
 	for _, c := range []struct {
 		name  string
@@ -117,6 +119,29 @@ func TestOnlyWhatTheBackendDidNotProcessIsRetried(t *testing.T) {
 	for range 20 { // one of the two endpoints refuses connections; the retry goes to the other
 		if got := do(t, p.transport(80), request(t, "GET a.test/half")); got.status != 200 {
 			t.Errorf("half: %d, want 200", got.status)
+		}
+	}
+}
+
+func TestARuleThatAsksForALongWaitIsNotCutByTheIdleLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		timeout *time.Duration
+		lifted  bool
+	}{
+		"unset": {nil, false},
+		"none":  {new(time.Duration(0)), true},
+		"short": {new(time.Minute), false},
+		"long":  {new(time.Hour), true},
+	} {
+		r := rule("a")
+		r.Timeout = c.timeout
+		action := &routev3.RouteAction{}
+		setTimeouts(action, r)
+		if lifted := action.IdleTimeout != nil && action.IdleTimeout.AsDuration() == 0; lifted != c.lifted {
+			t.Errorf("%s: idle limit lifted %v, want %v", name, lifted, c.lifted)
+		}
+		if action.Timeout == nil {
+			t.Errorf("%s: Envoy's default of 15 s applies", name)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func TestTLSListenersAreChosenByNameAndRefuseForeignHosts(t *testing.T) {
 	w.host("https-443-a", "*.w.test").Misdirected = true
 	w.host("https-443-w", "*.w.test", entry(prefix("/"), rule("w")))
 	w.host("https-443-w", "a.test").Misdirected = true
-	w.host("https-443-any", "*", entry(exactly("/go"), filtered(route.Filters{Redirect: &route.Redirect{Path: &route.PathChange{Full: ptr("/to")}}})), entry(prefix("/"), rule("any")))
+	w.host("https-443-any", "*", entry(exactly("/go"), filtered(route.Filters{Redirect: &route.Redirect{Path: &route.PathChange{Full: new("/to")}}})), entry(prefix("/"), rule("any")))
 	w.host("https-443-any", "a.test").Misdirected = true
 	w.host("https-443-any", "*.w.test").Misdirected = true
 	eachLayout(t, w, newBackends(t, "a", "w", "any"), func(t *testing.T, p *proxy) {
@@ -162,8 +162,12 @@ func TestUpgradedConnectionsPassBothWays(t *testing.T) {
 		say(t, conn, "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		r := bufio.NewReader(conn)
 		response, err := http.ReadResponse(r, nil)
-		if err != nil || response.StatusCode != 101 {
-			t.Fatalf("%v %v", response, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(response.Status)
 		}
 		say(t, conn, "hello\n")
 		if line, err := r.ReadString('\n'); line != "you said hello\n" {

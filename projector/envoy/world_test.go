@@ -141,5 +141,3 @@ func filtered(f route.Filters, backends ...string) *route.Rule {
 }
 
 func entry(m route.Match, r *route.Rule) route.Entry { return route.Entry{Match: m, Rule: r} }
-
-func ptr[T any](v T) *T { return &v }

@@ -52,6 +52,7 @@ func TestDifferenceIsToldInRoutingTerms(t *testing.T) {
 		"other route":         {[]route.Entry{of("r1", entry("/", a))}, []route.Entry{of("r2", entry("/", a))}, "changed rule http-80 a.example prefix /: - route default/r1; + route default/r2\n"},
 		"other order":         {[]route.Entry{entry("/x", a), entry("/y", a)}, []route.Entry{entry("/y", a), entry("/x", a)}, "changed rule http-80 a.example prefix /x: order: is tried after prefix /y now\n"},
 		"inserted is no move": {[]route.Entry{entry("/x", a), entry("/y", a)}, []route.Entry{entry("/new", a), entry("/x", a), entry("/y", a)}, "added rule http-80 a.example prefix /new: route default/r; to default/a/80\n"},
+		"other match":         {[]route.Entry{entry("/x", a)}, []route.Entry{entry("/y", a)}, "changed rule http-80 a.example prefix /y: - match prefix /x; + match prefix /y\n"},
 		"same match twice": {
 			[]route.Entry{of("old", entry("/", a)), of("new", entry("/", b))}, []route.Entry{of("new", entry("/", b))},
 			"removed rule http-80 a.example prefix /: route default/old; to default/a/80\n",
