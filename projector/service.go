@@ -35,8 +35,8 @@ type Config struct {
 // FoldBucket is the object store of the checkpoints of the fold.
 const FoldBucket = checkpoint.Bucket
 
-// chunkBytes is how much of a version goes into one message: half of what a NATS
-// server takes by default.
+// chunkBytes is how much of a version goes into one message, where the log takes
+// that much: half of what a NATS server allows by default.
 const chunkBytes = 512 << 10
 
 const (
@@ -62,6 +62,7 @@ func Run(ctx context.Context, c Config) error {
 type service struct {
 	Config
 	engine *replay.Engine
+	chunk  int
 	writer events.Writer
 }
 
@@ -123,6 +124,11 @@ func (s *service) restore(ctx context.Context) (behind uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	snapshots, err := s.Snapshots.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("open SNAPSHOTS: %w", err)
+	}
+	s.chunk = min(chunkBytes, snapshots.MaxData)
 	s.engine = replay.FromState(state)
 	s.engine.Resume(published)
 	return info.Last, nil
@@ -153,7 +159,7 @@ func (s *service) publish(ctx context.Context) error {
 	if snap == nil {
 		return nil
 	}
-	messages, err := routing.EncodeSnapshot(s.Cluster, snap, chunkBytes)
+	messages, err := routing.EncodeSnapshot(s.Cluster, snap, s.chunk)
 	if err != nil {
 		return err
 	}

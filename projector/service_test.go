@@ -135,6 +135,16 @@ func (r *rig) reach(sequence uint64) *routing.State {
 	return state
 }
 
+func (r *rig) lastVersion() *routing.Snapshot {
+	r.t.Helper()
+	m, err := r.snapshots.Get(r.t.Context(), r.published())
+	must(r.t, err)
+	var parts routing.Assembler
+	snap, err := parts.Add(m)
+	must(r.t, err)
+	return snap
+}
+
 func (r *rig) published() uint64 {
 	r.t.Helper()
 	info, err := r.snapshots.Info(r.t.Context())
@@ -185,6 +195,9 @@ func TestRestartPublishesNothingThatIsAlreadySo(t *testing.T) {
 			// One guard message and one version, and nothing else.
 			if got := r.published(); got != published+2 {
 				t.Errorf("the restart and one route appended %d messages to SNAPSHOTS, want 2", got-published)
+			}
+			if last := r.lastVersion(); len(last.Causes) != 1 || last.Causes[0] != r.last {
+				t.Errorf("the version says that the events %v caused it, want %d alone", last.Causes, r.last)
 			}
 			if len(after.Gateways["default/gw"].Resources) <= len(before.Gateways["default/gw"].Resources) {
 				t.Error("the new route brought no new resource")

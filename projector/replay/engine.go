@@ -102,8 +102,7 @@ func (e *Engine) Project() *routing.Snapshot {
 	}
 	clear(e.dirty)
 	e.rebuild = false
-	causes := e.causes
-	e.causes = nil
+	causes := e.takeCauses()
 	if d.empty() {
 		return nil
 	}
@@ -112,6 +111,17 @@ func (e *Engine) Project() *routing.Snapshot {
 	snap.FoldVersion, snap.Time, snap.Chain, snap.Causes = fold.Version, e.state.Time, e.state.Chain, causes
 	e.published.version = snap.Version
 	return snap
+}
+
+// takeCauses are the events since what was published last; those before it have
+// been told.
+func (e *Engine) takeCauses() []uint64 {
+	causes := e.causes
+	e.causes = nil
+	if last := e.published.version; last.Incarnation == e.state.Version.Incarnation {
+		causes = slices.DeleteFunc(causes, func(sequence uint64) bool { return sequence <= last.Sequence })
+	}
+	return causes
 }
 
 // Problems are the outputs that the last Project had to leave out because they

@@ -135,6 +135,7 @@ func (b *builder) setGateway(n node, next *gateway) {
 		return
 	}
 	b.change.Gateways = append(b.change.Gateways, n.a)
+	b.change.Hosts = append(b.change.Hosts, goneChains(before, after)...)
 	if before != nil && after != nil && before.Layout != after.Layout {
 		for _, chain := range before.Chains {
 			for _, h := range t.Hosts(n.a, chain.ID) {
@@ -142,6 +143,20 @@ func (b *builder) setGateway(n node, next *gateway) {
 			}
 		}
 	}
+}
+
+// goneChains stand for all that belonged to chains which are in no table any more.
+func goneChains(before, after *Gateway) []HostID {
+	if before == nil {
+		return nil
+	}
+	var gone []HostID
+	for _, c := range before.Chains {
+		if after == nil || !slices.ContainsFunc(after.Chains, func(d Chain) bool { return d.ID == c.ID }) {
+			gone = append(gone, HostID{before.Name(), c.ID, anyHost})
+		}
+	}
+	return gone
 }
 
 // setAttachment recomputes a route and takes over what it contributes.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
@@ -73,10 +74,10 @@ func rerun(t *testing.T, seed uint64) string {
 func TestIncrementalEqualsFromScratch(t *testing.T) {
 	routed := 0
 	for _, seed := range seeds(t) {
-		h, s, tables := newHistory(seed), fold.NewState("test"), New()
+		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New()
 		seen := viewOf(New())
 		for i := range 60 {
-			e := h.next()
+			e := h.Next()
 			keys, err := s.Apply(e)
 			if err != nil {
 				t.Fatal(err)
@@ -121,9 +122,9 @@ func named[K comparable, V any](t *testing.T, what string, before, after map[K]V
 
 func TestOneEventRecomputesAtMostItsDependents(t *testing.T) {
 	for _, seed := range seeds(t) {
-		h, s, tables := newHistory(seed), fold.NewState("test"), New()
+		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New()
 		for range 60 {
-			e := h.next()
+			e := h.Next()
 			before := dependents(tables, e.Key)
 			keys, err := s.Apply(e)
 			if err != nil {

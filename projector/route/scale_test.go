@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
@@ -13,15 +14,15 @@ import (
 func world(t *testing.T, n int) (*fold.State, func(resource, namespace, name string, generation int, spec map[string]any) []events.Key) {
 	t.Helper()
 	s := fold.NewState("test")
-	h := newHistory(0)
-	if _, err := s.Apply(h.next()); err != nil {
+	h := gwtest.NewHistory(0)
+	if _, err := s.Apply(h.Next()); err != nil {
 		t.Fatal(err)
 	}
 	apply := func(resource, namespace, name string, generation int, spec map[string]any) []events.Key {
 		key := events.Key{Resource: resource, Namespace: namespace, Name: name}
 		data, _ := json.Marshal(map[string]any{"metadata": map[string]any{"name": name, "namespace": namespace, "generation": generation, "uid": name}, "spec": spec})
-		h.sequence++
-		keys, err := s.Apply(events.Event{Sequence: h.sequence, ID: fmt.Sprint(h.sequence), Type: events.ObjectApplied, Key: key, Data: data})
+		h.Sequence++
+		keys, err := s.Apply(events.Event{Sequence: h.Sequence, ID: fmt.Sprint(h.Sequence), Type: events.ObjectApplied, Key: key, Data: data})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package route
+package gwtest
 
 import (
 	"encoding/json"
@@ -9,42 +9,43 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 )
 
-// history makes random events over a small world, so that every object is
+// History makes random events over a small world, so that every object is
 // created, changed, referred to before it exists, deleted and made again.
-type history struct {
+type History struct {
 	rng      *rand.Rand
-	sequence uint64
+	Sequence uint64
 	versions map[events.Key]int64
 }
 
-func newHistory(seed uint64) *history {
-	return &history{rng: rand.New(rand.NewPCG(seed, 0)), versions: map[events.Key]int64{}}
+// NewHistory is the history of a seed: always the same.
+func NewHistory(seed uint64) *History {
+	return &History{rng: rand.New(rand.NewPCG(seed, 0)), versions: map[events.Key]int64{}}
 }
 
-func pick[T any](h *history, from ...T) T { return from[h.rng.IntN(len(from))] }
+func pick[T any](h *History, from ...T) T { return from[h.rng.IntN(len(from))] }
 
-func (h *history) chance(percent int) bool { return h.rng.IntN(100) < percent }
+func (h *History) chance(percent int) bool { return h.rng.IntN(100) < percent }
 
-// epoch is the first event: settings, and a world that counts as synced.
-func (h *history) epoch() events.Event {
-	h.sequence++
+// Epoch is the first event: settings, and a world that counts as synced.
+func (h *History) Epoch() events.Event {
+	h.Sequence++
 	settings := events.Settings{ControllerName: "rutter.dev/gateway-controller", ListenAddress: "127.0.0.1", RouteLayout: pick(h, "plain", "scoped")}
-	data, _ := json.Marshal(events.EpochOpened{Epoch: h.sequence, Holder: "test", Settings: &settings})
-	return events.Event{Sequence: h.sequence, ID: "epoch", Type: events.TypeEpoch, Key: events.EpochKey(events.StreamEvents), Data: data, Time: h.now()}
+	data, _ := json.Marshal(events.EpochOpened{Epoch: h.Sequence, Holder: "test", Settings: &settings})
+	return events.Event{Sequence: h.Sequence, ID: "epoch", Type: events.TypeEpoch, Key: events.EpochKey(events.StreamEvents), Data: data, Time: h.now()}
 }
 
-func (h *history) now() time.Time {
-	return time.Date(2026, 1, 1, 0, 0, int(h.sequence), 0, time.UTC)
+func (h *History) now() time.Time {
+	return time.Date(2026, 1, 1, 0, 0, int(h.Sequence), 0, time.UTC)
 }
 
-// next is a random change of a random object; the first opens an epoch.
-func (h *history) next() events.Event {
-	if h.sequence == 0 || h.chance(2) {
-		return h.epoch()
+// Next is a random change of a random object; the first opens an epoch.
+func (h *History) Next() events.Event {
+	if h.Sequence == 0 || h.chance(2) {
+		return h.Epoch()
 	}
-	h.sequence++
+	h.Sequence++
 	key, object := h.object()
-	e := events.Event{Sequence: h.sequence, Type: events.ObjectApplied, Key: key, ID: fmt.Sprint(h.sequence), Time: h.now()}
+	e := events.Event{Sequence: h.Sequence, Type: events.ObjectApplied, Key: key, ID: fmt.Sprint(h.Sequence), Time: h.now()}
 	if h.versions[key] > 0 && h.chance(20) {
 		e.Type = events.ObjectDeleted
 		delete(h.versions, key)
@@ -69,7 +70,7 @@ func (h *history) next() events.Event {
 	return e
 }
 
-func (h *history) object() (events.Key, map[string]any) {
+func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
 	switch h.rng.IntN(10) {
 	case 0:
@@ -97,11 +98,11 @@ func (h *history) object() (events.Key, map[string]any) {
 	}
 }
 
-func (h *history) hostname() string {
+func (h *History) hostname() string {
 	return pick(h, "www.example.com", "*.example.com", "a.b.example.com", "*.com", "other.org")
 }
 
-func (h *history) gateway() map[string]any {
+func (h *History) gateway() map[string]any {
 	var listeners []any
 	for i := range 1 + h.rng.IntN(4) {
 		l := map[string]any{"name": fmt.Sprintf("l%d", i), "port": pick(h, 80, 81, 443), "protocol": pick(h, "HTTP", "HTTP", "HTTPS", "UDP")}
@@ -121,14 +122,14 @@ func (h *history) gateway() map[string]any {
 	return map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners}
 }
 
-func (h *history) grant() map[string]any {
+func (h *History) grant() map[string]any {
 	return map[string]any{
 		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
 		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret")}},
 	}
 }
 
-func (h *history) route() map[string]any {
+func (h *History) route() map[string]any {
 	var parents, hostnames, rules []any
 	for range 1 + h.rng.IntN(2) {
 		p := map[string]any{"name": "gw", "namespace": pick(h, "a", "b")}
