@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -188,9 +189,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, subject, id, eventType, source, object, at, epoch string, data []byte) {
 		m := events.Encode(events.Event{})
 		m.Subject, m.Data = subject, data
-		for k, v := range map[string]string{"ce-id": id, "ce-type": eventType, "ce-source": source, "ce-subject": object, "ce-time": at, "ce-epoch": epoch} {
-			m.Header[k] = v
-		}
+		maps.Copy(m.Header, map[string]string{"ce-id": id, "ce-type": eventType, "ce-source": source, "ce-subject": object, "ce-time": at, "ce-epoch": epoch})
 		read, err := events.Decode(m)
 		if err != nil {
 			if !errors.Is(err, events.ErrEnvelope) {

@@ -23,6 +23,7 @@ const (
 	ReferenceGrants = "referencegrants"
 	Services        = "services"
 	Secrets         = "secrets"
+	ConfigMaps      = "configmaps"
 	Namespaces      = "namespaces"
 	EndpointSlices  = "endpointslices"
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -104,7 +103,7 @@ func (r *rig) project(every uint64) (stop func()) {
 		done <- projector.Run(ctx, projector.Config{
 			Cluster: "local", Holder: "test", Sole: true, Events: r.events, Snapshots: r.snapshots, Folds: r.folds, Versions: r.versions,
 			CheckpointEvery: every, Stalled: func(error) {}, Now: func() time.Time { return time.Unix(1, 0) },
-			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Logger: slog.New(slog.DiscardHandler),
 		})
 	}()
 	return func() {

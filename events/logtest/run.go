@@ -69,7 +69,7 @@ const cluster = "test.cluster"
 // fixture is a test with its log.
 type fixture struct {
 	*testing.T
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // a fixture lives as long as its test
 	log events.Log
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
@@ -212,6 +211,6 @@ func (r *reader) receive(within context.Context) (events.Message, uint64, error)
 			return events.Message{}, 0, fmt.Errorf("it goes on at %d: %w", sequence, events.ErrGap)
 		}
 		r.next = sequence + 1
-		return decode(msg.Subject(), nats.Header(msg.Headers()), msg.Data(), sequence, meta.Timestamp), meta.NumPending, nil
+		return decode(msg.Subject(), msg.Headers(), msg.Data(), sequence, meta.Timestamp), meta.NumPending, nil
 	}
 }

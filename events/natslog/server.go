@@ -136,7 +136,7 @@ func (e *embedded) room(bytes int) error {
 	if err := syscall.Statfs(e.dir, &fs); err != nil {
 		return fmt.Errorf("read free space of %s: %w", e.dir, err)
 	}
-	if free, need := uint64(fs.Bavail)*uint64(fs.Bsize), uint64(spare+2*bytes); free < need {
+	if free, need := fs.Bavail*uint64(fs.Bsize), uint64(spare+2*bytes); free < need {
 		return fmt.Errorf("the disk of %s has %d bytes left, and the append needs %d: %w", e.dir, free, need, events.ErrFull)
 	}
 	return nil
@@ -191,9 +191,8 @@ func (e *embedded) marks() (map[string]filestore.Mark, error) {
 // check refuses a data directory whose bytes are not those that were written.
 func check(dir string) error {
 	err := filestore.Check(dir, time.Now())
-	var damage *filestore.Damage
-	if errors.As(err, &damage) {
-		return fmt.Errorf("data directory %s: %w: %s: restore %s from a copy, or move it away to start anew from the manifests",
+	if damage, ok := errors.AsType[*filestore.Damage](err); ok {
+		return fmt.Errorf("data directory %s: %w: %w: restore %s from a copy, or move it away to start anew from the manifests",
 			dir, events.ErrDamaged, damage, filepath.Join(dir, "jetstream"))
 	}
 	if err != nil {

@@ -74,7 +74,7 @@ func resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectRefe
 	case ref.Port == nil:
 		return notFound("The reference to the Service %s has no port.", name)
 	}
-	port := servicePort(service, int32(*ref.Port))
+	port := servicePort(service, *ref.Port)
 	if port == nil {
 		return notFound("The Service %s has no TCP port %d.", name, *ref.Port)
 	}
@@ -141,8 +141,8 @@ func orDash(name string) string {
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+	if before, after, ok := strings.CutLast(s, sep); ok {
+		return before, after, true
 	}
 	return s, "", false
 }

@@ -114,8 +114,6 @@ func backend(name string, weight uint32) route.Backend {
 	return route.Backend{Cluster: name, Weight: weight}
 }
 
-func pointer[T any](v T) *T { return &v }
-
 // everyFeature has each thing that a description can say.
 func everyFeature() *tables {
 	t := newTables(route.Chain{ID: "http-80", Port: 80}, route.Chain{ID: "https-443-web", Port: 443, TLS: true, ServerName: "a.example", Certificates: []string{"default/cert"}})
@@ -123,13 +121,13 @@ func everyFeature() *tables {
 	filtered.Filters = route.Filters{
 		RequestHeaders:  &route.HeaderChange{Set: []route.Header{{Name: "X-A", Value: "50%"}}, Add: []route.Header{{Name: "X-B", Value: "2"}}, Remove: []string{"X-C"}},
 		ResponseHeaders: &route.HeaderChange{Set: []route.Header{{Name: "X-D", Value: "4"}}},
-		Rewrite:         &route.Rewrite{Hostname: "inner.example", Path: &route.PathChange{Prefix: pointer("/v2")}},
+		Rewrite:         &route.Rewrite{Hostname: "inner.example", Path: &route.PathChange{Prefix: new("/v2")}},
 		Mirrors:         []route.Mirror{{Cluster: "default/copy/80", Numerator: 5, Denominator: 100}},
 		CORS:            &route.CORS{AllowOrigins: []string{"https://*.example"}, AllowMethods: []string{"GET", "PUT"}, AllowHeaders: []string{"*"}, AllowCredentials: true},
 	}
-	filtered.Timeout, filtered.BackendTimeout = pointer(5*time.Second), pointer(time.Second)
-	filtered.Retry = &route.Retry{Attempts: 3, Codes: []uint32{502, 503}, Backoff: pointer(100 * time.Millisecond)}
-	redirect := route.Rule{Index: 1, Filters: route.Filters{Redirect: &route.Redirect{Scheme: "https", StatusCode: 301, Path: &route.PathChange{Full: pointer("/new")}}}}
+	filtered.Timeout, filtered.BackendTimeout = new(5*time.Second), new(time.Second)
+	filtered.Retry = &route.Retry{Attempts: 3, Codes: []uint32{502, 503}, Backoff: new(100 * time.Millisecond)}
+	redirect := route.Rule{Index: 1, Filters: route.Filters{Redirect: &route.Redirect{Scheme: "https", StatusCode: 301, Path: &route.PathChange{Full: new("/new")}}}}
 	perBackend := to(backend("default/a/80", 3), route.Backend{Cluster: "default/b/80", Weight: 1, Filters: route.Filters{Rewrite: &route.Rewrite{Hostname: "b.example"}}})
 	perBackend.Index = 2
 	weighted := to(backend("default/a/80", 9), route.Backend{Weight: 1})

@@ -21,7 +21,7 @@ import (
 )
 
 // Damage says what of a stream is lost or altered.
-type Damage struct {
+type Damage struct { //nolint:errname // it reads as what it is: a *filestore.Damage
 	Stream string
 	// File is relative to the directory of the stream; empty when that is gone.
 	File string

@@ -1,0 +1,156 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// settle is how long after an event it is clear that no version comes of it: what
+// changes nothing is never published.
+const settle = time.Second
+
+// Follow hands the entries of interest to take, those that are there and then
+// those to come, until ctx ends, which is no error. An entry waits for the version
+// that it leads to.
+func (h *History) Follow(ctx context.Context, q Query, take func(*Entry) error) error {
+	follower, err := routing.Follow(ctx, h.snapshots, h.bucket)
+	if err != nil {
+		return err
+	}
+	defer follower.Close()
+	state, err := follower.Load(ctx)
+	if err != nil {
+		return err
+	}
+	past, journal, last, err := h.entries(ctx, q)
+	if err != nil {
+		return err
+	}
+	for _, e := range past {
+		if err := take(e); err != nil {
+			return err
+		}
+	}
+	reader := h.events.Reader(last + 1)
+	defer reader.Close()
+	live := &live{history: h, journal: journal, read: last, causes: causes{entries: map[uint64]*Entry{}, state: state}, take: take}
+	return live.run(ctx, reader, follower)
+}
+
+// live holds the entries that are not told yet, oldest first.
+type live struct {
+	history *History
+	journal *journal
+	causes  causes
+	take    func(*Entry) error
+	waiting []waiting
+	// read is the last event read. Versions beyond it are early: they wait.
+	read  uint64
+	early []*routing.Snapshot
+}
+
+type waiting struct {
+	entry *Entry
+	since time.Time
+}
+
+func (l *live) run(ctx context.Context, reader events.Reader, follower *routing.Follower) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+	messages, snapshots, failed := make(chan []events.Message), make(chan []*routing.Snapshot), make(chan error, 2)
+	readers.Go(func() { pump(ctx, reader.Next, messages, failed) })
+	readers.Go(func() { pump(ctx, follower.Next, snapshots, failed) })
+	ticker := time.NewTicker(settle / 10)
+	defer ticker.Stop()
+	for {
+		var err error
+		select {
+		case batch := <-messages:
+			err = l.takeEvents(batch)
+		case batch := <-snapshots:
+			l.early = append(l.early, batch...)
+		case <-ticker.C:
+		case err = <-failed:
+		case <-ctx.Done():
+			return nil
+		}
+		if err == nil {
+			err = l.takeVersions()
+		}
+		if err == nil {
+			err = l.tell(time.Now())
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("follow the log: %w", err)
+		}
+	}
+}
+
+func (l *live) takeEvents(batch []events.Message) error {
+	for _, m := range batch {
+		l.read = m.Sequence
+		err := l.history.decode(m, func(e events.Event) error {
+			if entry := l.journal.add(e); entry != nil {
+				l.waiting = append(l.waiting, waiting{entry, time.Now()})
+				l.causes.entries[entry.Sequence] = entry
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *live) takeVersions() error {
+	for len(l.early) > 0 && l.early[0].Version.Sequence <= l.read {
+		if err := l.causes.take(l.early[0]); err != nil {
+			return err
+		}
+		l.early = l.early[1:]
+	}
+	return nil
+}
+
+// tell hands out what has its version, or waited long enough for one.
+func (l *live) tell(now time.Time) error {
+	for len(l.waiting) > 0 {
+		w := l.waiting[0]
+		if w.entry.Routing == nil && l.causes.state.Version.Sequence < w.entry.Sequence && now.Sub(w.since) < settle {
+			return nil
+		}
+		l.waiting = l.waiting[1:]
+		delete(l.causes.entries, w.entry.Sequence)
+		if err := l.take(w.entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pump hands on what next reads.
+func pump[T any](ctx context.Context, next func(context.Context) ([]T, error), out chan<- []T, failed chan<- error) {
+	for {
+		batch, err := next(ctx)
+		if err != nil {
+			failed <- err
+			return
+		}
+		select {
+		case out <- batch:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

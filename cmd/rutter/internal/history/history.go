@@ -1,0 +1,107 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// History is the log of one cluster, for reading.
+type History struct {
+	cluster           string
+	events, snapshots events.Stream
+	bucket            events.Bucket
+}
+
+// Open opens the streams. The error says when nothing was ever recorded there.
+func Open(ctx context.Context, log events.Log, cluster string) (*History, error) {
+	h := &History{cluster: cluster}
+	for name, stream := range map[string]*events.Stream{events.StreamEvents: &h.events, events.StreamSnapshots: &h.snapshots} {
+		var err error
+		*stream, err = log.Stream(ctx, events.StreamConfig{Name: name})
+		if errors.Is(err, events.ErrNotFound) {
+			return nil, errors.New("nothing was ever recorded there: no Rutter has run on this log")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open history: %w", err)
+		}
+	}
+	var err error
+	if h.bucket, err = log.Bucket(ctx, routing.CheckpointBucket); err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	return h, nil
+}
+
+// State is what was published at a version: the newest one that is not after it.
+func (h *History) State(ctx context.Context, version events.Version) (*routing.State, error) {
+	follower, err := routing.FollowAt(ctx, h.snapshots, h.bucket, version)
+	if err != nil {
+		return nil, err
+	}
+	defer follower.Close()
+	state, err := follower.LoadAt(ctx, version)
+	if errors.Is(err, events.ErrGap) {
+		return nil, fmt.Errorf("what was published at %s is no longer kept: %w", version, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !state.Version.IsZero() {
+		return state, nil
+	}
+	if info, err := h.events.Info(ctx); err == nil && info.Incarnation != version.Incarnation {
+		return nil, fmt.Errorf("no version of the incarnation %s is kept; that of the log is %s", version.Incarnation, info.Incarnation)
+	}
+	return nil, fmt.Errorf("nothing was published yet at %s", version)
+}
+
+// read hands the events of the cluster from a sequence up to another to take, in
+// order; from 0 on, from the oldest there is.
+func (h *History) read(ctx context.Context, from, last uint64, take func(events.Event) error) error {
+	if last == 0 || from > last {
+		return nil
+	}
+	reader := h.events.Reader(from)
+	defer reader.Close()
+	for at := uint64(0); at < last; {
+		messages, err := reader.Next(ctx)
+		if err != nil {
+			return fmt.Errorf("read EVENTS: %w", err)
+		}
+		for _, m := range messages {
+			if at = m.Sequence; at > last {
+				break
+			}
+			if err := h.decode(m, take); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (h *History) decode(m events.Message, take func(events.Event) error) error {
+	e, err := events.Decode(m)
+	if err != nil {
+		return fmt.Errorf("read EVENTS: %w", err)
+	}
+	if e.Cluster != h.cluster {
+		return nil
+	}
+	return take(e)
+}
+
+// timeOf is when the event at a sequence was observed.
+func (h *History) timeOf(ctx context.Context, sequence uint64) (time.Time, error) {
+	m, err := h.events.Get(ctx, sequence)
+	if err != nil {
+		return time.Time{}, err
+	}
+	e, err := events.Decode(m)
+	return e.Time, err
+}

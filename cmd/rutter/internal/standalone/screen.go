@@ -1,0 +1,325 @@
+package standalone
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/ingest"
+)
+
+// screen tells the user what happens: a table once the first version is served,
+// then a line for each version, and a line for each trouble.
+type screen struct {
+	config   Config
+	events   events.Stream
+	follow   func(context.Context) (*routing.Follower, error)
+	receipts chan routing.EnvoyReceipt
+
+	mu      sync.Mutex // guards out and said
+	said    map[string]string
+	started time.Time
+}
+
+func newScreen(c Config, stream events.Stream, follow func(context.Context) (*routing.Follower, error)) *screen {
+	return &screen{config: c, events: stream, follow: follow, receipts: make(chan routing.EnvoyReceipt, 1024), said: map[string]string{}, started: time.Now()}
+}
+
+// Say prints one line.
+func (s *screen) Say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	if _, err := fmt.Fprintf(s.config.Out, "%s  %s\n", time.Now().Format("15:04:05.000"), line); err != nil {
+		s.config.Logger.Warn("output is lost", "error", err)
+	}
+}
+
+// sayOnce prints a line unless the last one about topic was the same; an empty
+// line forgets it.
+func (s *screen) sayOnce(topic, line string) {
+	s.mu.Lock()
+	known := s.said[topic] == line
+	if line == "" {
+		delete(s.said, topic)
+	} else {
+		s.said[topic] = line
+	}
+	s.mu.Unlock()
+	if !known && line != "" {
+		s.Say("%s", line)
+	}
+}
+
+// Report is told of all manifests that are refused, and of those newly ignored.
+func (s *screen) Report(problems, notices []ingest.Problem) {
+	now := map[string]bool{}
+	for _, p := range problems {
+		now["manifest "+p.Where] = true
+		s.sayOnce("manifest "+p.Where, fmt.Sprintf("%s is refused, the last good version stays in force: %s", p.Where, p.Message))
+	}
+	for _, n := range notices {
+		s.Say("%s is ignored: %s", n.Where, n.Message)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic := range s.said {
+		if strings.HasPrefix(topic, "manifest ") && !now[topic] {
+			delete(s.said, topic)
+		}
+	}
+}
+
+// Stalled is told that something cannot go on, and with nil that it does again.
+func (s *screen) Stalled(what string) func(error) {
+	return func(err error) {
+		line := ""
+		if err != nil {
+			line = fmt.Sprintf("%s waits: %v. Nothing is lost, and serving goes on; make room on the disk.", strings.ToUpper(what[:1])+what[1:], err)
+		}
+		s.sayOnce(what, line)
+	}
+}
+
+// Held is told of each change of what an Envoy holds. It never blocks: what is
+// not taken in time is only not printed.
+func (s *screen) Held(r routing.EnvoyReceipt) {
+	select {
+	case s.receipts <- r:
+	default:
+	}
+}
+
+// view is what Run has seen so far.
+type view struct {
+	state    *routing.State
+	held     map[string]routing.EnvoyReceipt // by Gateway
+	waiting  []*routing.Snapshot             // versions that not all Envoys have yet
+	ready    bool
+	refusals map[string]bool
+}
+
+// Run prints until ctx ends.
+func (s *screen) Run(ctx context.Context) error {
+	follower, err := s.follow(ctx)
+	if err != nil {
+		return err
+	}
+	defer follower.Close()
+	versions := make(chan []*routing.Snapshot)
+	failed := make(chan error, 1)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reading.Go(func() { failed <- pump(ctx, follower, versions) })
+	v := &view{state: routing.NewState(), held: map[string]routing.EnvoyReceipt{}, refusals: map[string]bool{}}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case batch := <-versions:
+			if err := v.take(batch); err != nil {
+				return err
+			}
+		case r := <-s.receipts:
+			v.held[r.Gateway] = r
+			s.refused(v, r)
+		}
+		if err := s.advance(ctx, v); err != nil {
+			return err
+		}
+	}
+}
+
+func pump(ctx context.Context, follower *routing.Follower, to chan<- []*routing.Snapshot) error {
+	for {
+		batch, err := follower.Next(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case to <- batch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (v *view) take(batch []*routing.Snapshot) error {
+	for _, snap := range batch {
+		if snap.Previous.IsZero() {
+			v.state = routing.NewState()
+		}
+		if err := v.state.Apply(snap); err != nil {
+			return err
+		}
+		v.waiting = append(v.waiting, snap)
+	}
+	return nil
+}
+
+// has tells whether the Envoy of every Gateway that a version has holds it.
+func (v *view) has(version events.Version) bool {
+	for name := range v.state.Gateways {
+		held := v.held[name].Held
+		if held.Incarnation != version.Incarnation || held.Sequence < version.Sequence {
+			return false
+		}
+	}
+	return len(v.state.Gateways) > 0
+}
+
+// since is when the last Envoy came to hold what it holds.
+func (v *view) since() time.Time {
+	var last time.Time
+	for name := range v.state.Gateways {
+		if at := v.held[name].HeldAt; at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// advance prints what has come true.
+func (s *screen) advance(ctx context.Context, v *view) error {
+	for len(v.waiting) > 0 && v.has(v.waiting[0].Version) {
+		snap := v.waiting[0]
+		v.waiting = v.waiting[1:]
+		if !v.ready {
+			if len(v.waiting) > 0 {
+				continue
+			}
+			v.ready = true
+			if err := s.first(v); err != nil {
+				return err
+			}
+			continue
+		}
+		took := v.since().Sub(snap.Time)
+		s.Say("version %d  %s  →  %s  (Envoy had it after %s)", snap.Version.Sequence, s.causes(ctx, snap), effects(snap), took.Round(10*time.Microsecond))
+	}
+	return nil
+}
+
+// first prints the table and says that everything is ready.
+func (s *screen) first(v *view) error {
+	var table bytes.Buffer
+	if err := s.config.PrintState(&table, v.state); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	_, err := s.config.Out.Write(table.Bytes())
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	s.Say("Serving version %d after %s. Changes in %s are served as they are saved; Ctrl-C ends.",
+		v.state.Version.Sequence, time.Since(s.started).Round(time.Millisecond), s.config.Dir)
+	if s.config.ReadyFile == "" {
+		return nil
+	}
+	temporary := filepath.Join(filepath.Dir(s.config.ReadyFile), "."+filepath.Base(s.config.ReadyFile)+".new")
+	err = os.WriteFile(temporary, []byte(v.state.Version.String()+"\n"), 0o600)
+	if err = errors.Join(err, os.Rename(temporary, s.config.ReadyFile)); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	return nil
+}
+
+// refused prints each resource that an Envoy refused, once.
+func (s *screen) refused(v *view, r routing.EnvoyReceipt) {
+	for _, refusal := range r.Refused {
+		topic := r.Node + refusal.Type + refusal.Name + refusal.Digest.String()
+		if !v.refusals[topic] {
+			v.refusals[topic] = true
+			s.Say("The Envoy of Gateway %s refused a part of %s, and keeps what it had: %s", r.Gateway, refusal.Origin, refusal.Reason)
+		}
+	}
+}
+
+const namedCauses = 3
+
+// causes names the objects whose events made a version.
+func (s *screen) causes(ctx context.Context, snap *routing.Snapshot) string {
+	var names []string
+	for _, sequence := range snap.Causes {
+		if len(names) == namedCauses {
+			break
+		}
+		m, err := s.events.Get(ctx, sequence)
+		if err != nil {
+			continue
+		}
+		e, err := events.Decode(m)
+		if err != nil || e.Type == events.TypeEpoch {
+			continue
+		}
+		name := e.Key.String()
+		if e.Type == events.ObjectDeleted {
+			name += " deleted"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if more := len(snap.Causes) - len(names); more > 0 && len(names) == namedCauses {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	if len(names) == 0 {
+		return "start"
+	}
+	return strings.Join(names, ", ")
+}
+
+// effects counts what changed for Envoy, and the verdicts.
+func effects(snap *routing.Snapshot) string {
+	var parts []string
+	for _, g := range snap.Gateways {
+		counts := map[string]int{}
+		for _, r := range g.Changed {
+			counts[shortType(r.Type)]++
+		}
+		for _, r := range g.Removed {
+			counts["removed "+shortType(r.Type)]++
+		}
+		var list []string
+		for _, kind := range []string{"listener", "route", "cluster", "certificate", "removed listener", "removed route", "removed cluster", "removed certificate"} {
+			if n := counts[kind]; n > 0 {
+				list = append(list, fmt.Sprintf("%d %s", n, kind))
+			}
+		}
+		if g.Deleted {
+			list = []string{"no longer served"}
+		}
+		parts = append(parts, g.Gateway+": "+strings.Join(list, ", "))
+	}
+	if len(parts) == 0 {
+		return "conditions only"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func shortType(url string) string {
+	switch name := url[strings.LastIndexByte(url, '.')+1:]; name {
+	case "Listener":
+		return "listener"
+	case "Cluster":
+		return "cluster"
+	case "Secret":
+		return "certificate"
+	default:
+		return "route"
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/natslog"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// source says where a log is: one of the two.
+type source struct{ dataDir, natsURL string }
+
+// reading holds the flags that all reading commands share.
+type reading struct {
+	source
+	cluster string
+	output  string
+	noColor bool
+}
+
+func (r *reading) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&r.dataDir, "data-dir", "", "data directory of `rutter standalone`, running or not")
+	flags.StringVar(&r.natsURL, "nats-url", "", "NATS server that holds the log")
+	flags.StringVar(&r.cluster, "cluster", "local", "whose log to read")
+	flags.StringVarP(&r.output, "output", "o", "table", "table, json or yaml")
+	flags.BoolVar(&r.noColor, "no-color", false, "no colours, also on a terminal")
+}
+
+// openWithin is how long to wait for a log to answer.
+const openWithin = 10 * time.Second
+
+// open checks the flags and opens the history. Call the function returned when done.
+func (r *reading) open(ctx context.Context, env *environment) (*history.History, display.Format, func(), error) {
+	format, err := display.ParseFormat(r.output)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	log, err := r.openLog(ctx, env)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	h, err := history.Open(ctx, log, r.cluster)
+	if err != nil {
+		log.Close()
+		return nil, "", nil, err
+	}
+	return h, format, log.Close, nil
+}
+
+// openLog opens the log that the flags name.
+func (r *reading) openLog(ctx context.Context, env *environment) (events.Log, error) {
+	if (r.dataDir == "") == (r.natsURL == "") {
+		return nil, errors.New("say where the log is: --data-dir DIR or --nats-url URL, one of the two")
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	return env.open(ctx, r.source)
+}
+
+// openSource opens the log that the flags name.
+func (r *reading) openSource(ctx context.Context, env *environment) (events.Log, error) {
+	if (r.dataDir == "") == (r.natsURL == "") {
+		return nil, errors.New("say where the log is: --data-dir DIR or --nats-url URL, one of the two")
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	return env.open(ctx, r.source)
+}
+
+// colours tells whether to use them.
+func (r *reading) colours(env *environment) bool { return env.colours && !r.noColor }
+
+// openLog opens the log that s names.
+func openLog(ctx context.Context, s source) (events.Log, error) {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	if s.dataDir != "" {
+		return natslog.OpenDataDir(ctx, s.dataDir, logger)
+	}
+	return natslog.Connect(ctx, natslog.Config{URL: s.natsURL, Name: "rutter", Logger: logger})
+}
+
+// at is what was published at T, which may be "" for now.
+func at(ctx context.Context, h *history.History, env *environment, t string) (*routing.State, error) {
+	point, err := history.ParsePoint(t, env.now())
+	if err != nil {
+		return nil, err
+	}
+	v, err := h.At(ctx, point)
+	if err != nil {
+		return nil, err
+	}
+	return h.State(ctx, v)
+}
+
+// gatewayName is namespace/name of the Gateway that arg names, of those that exist
+// in one of the states. A name alone will do where it is unique.
+func gatewayName(arg string, states ...*routing.State) (string, error) {
+	known := map[string]bool{}
+	var names []string
+	for _, s := range states {
+		for _, name := range gatewayNames(s) {
+			if !known[name] {
+				known[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	wanted := strings.TrimPrefix(strings.TrimPrefix(arg, "gateways/"), "gateway/")
+	var found []string
+	for _, name := range names {
+		if _, short, _ := strings.Cut(name, "/"); name == wanted || short == wanted {
+			found = append(found, name)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", errors.New("several Gateways are called " + arg + ": " + strings.Join(found, ", "))
+	case len(names) == 0:
+		return "", errors.New("there is no Gateway " + arg + ", nor any other")
+	}
+	return "", errors.New("there is no Gateway " + arg + "; those that exist: " + strings.Join(names, ", "))
+}

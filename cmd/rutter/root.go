@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// environment is what commands need of the world.
+type environment struct {
+	out, err io.Writer
+	now      func() time.Time
+	// open opens the log for reading.
+	open func(context.Context, source) (events.Log, error)
+	// colours tells whether out shows them.
+	colours bool
+}
+
+// errFound ends a command that worked and has bad news, which it has printed: a
+// difference, a bad verdict. The exit code is 1.
+var errFound = errors.New("found something")
+
+func newRootCommand(env *environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rutter",
+		Short: "An event-sourced Kubernetes Gateway API controller",
+		Long: `Rutter writes every change that can influence routing to a durable log, and computes
+the rest from it: what Envoy runs, the conditions on the objects, and the answers below.
+
+Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command could not run.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(
+		newStandaloneCommand(env),
+		newLogCommand(env),
+		newShowCommand(env),
+		newDiffCommand(env),
+		newVerifyCommand(env),
+		newVersionCommand(env),
+	)
+	return root
+}

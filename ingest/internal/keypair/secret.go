@@ -1,0 +1,124 @@
+// Package keypair turns a Kubernetes Secret into what is recorded of it.
+//
+//	v1 Secret ──Sealer.Secret──► events.Secret: public chain, verdict, sealed key
+//
+// It promises that no private key and no entry it does not know leaves it in
+// clear (invariant 6): of the data only tls.crt and ca.crt are kept, and tls.key
+// is encrypted to the xDS servers' public key with age. The clock is not looked
+// at: whether a certificate is valid now is for the fold to say, from
+// notBefore and notAfter and the time that the log records.
+//
+// It refuses to open what it sealed; only the xDS servers hold the identity.
+//
+// Read secret.go first, then pair.go.
+package keypair
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"filippo.io/age"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
+)
+
+// caCert is the entry that holds certificate authorities, as cert-manager writes
+// it and as Gateway API reads it.
+const caCert = "ca.crt"
+
+// Sealer seals private keys to one recipient.
+type Sealer struct {
+	recipient *age.X25519Recipient
+}
+
+// NewSealer makes a sealer for an age X25519 public key ("age1…").
+func NewSealer(recipient string) (*Sealer, error) {
+	parsed, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		return nil, fmt.Errorf("parse recipient %q: %w", recipient, err)
+	}
+	return &Sealer{recipient: parsed}, nil
+}
+
+// Secret is the recorded form of a Secret as the API server holds it (data in
+// base64, no stringData). A bad key pair is a KeyPair.Problem; the error is for
+// a Secret that cannot be read at all and for sealing.
+func (s *Sealer) Secret(o map[string]any) (events.Secret, error) {
+	data, err := decodeData(o)
+	if err != nil {
+		return events.Secret{}, err
+	}
+	out := events.Secret{APIVersion: "v1", Kind: "Secret", Data: map[string][]byte{}}
+	out.Metadata, _ = normalize.Object(events.Secrets, o)["metadata"].(map[string]any)
+	out.Type, _ = o["type"].(string)
+	for _, public := range []string{corev1.TLSCertKey, caCert} {
+		if value, ok := data[public]; ok {
+			out.Data[public] = certificatesOnly(value)
+		}
+	}
+	cert, hasCert := data[corev1.TLSCertKey]
+	key, hasKey := data[corev1.TLSPrivateKeyKey]
+	if !hasCert && !hasKey {
+		return out, nil
+	}
+	out.KeyPair = inspect(cert, key)
+	if out.KeyPair.Problem == "" {
+		if out.KeyPair.SealedKey, err = s.seal(key); err != nil {
+			return events.Secret{}, err
+		}
+	}
+	return out, nil
+}
+
+// decodeData reads the data of a Secret. Its error names no value.
+func decodeData(o map[string]any) (map[string][]byte, error) {
+	raw, err := json.Marshal(o["data"])
+	if err != nil {
+		return nil, fmt.Errorf("read data of secret: %w", err)
+	}
+	var data map[string][]byte
+	if err := json.Unmarshal(raw, &data); err != nil {
+		return nil, fmt.Errorf("read data of secret: %w", err)
+	}
+	return data, nil
+}
+
+func (s *Sealer) seal(key []byte) ([]byte, error) {
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, s.recipient)
+	if err == nil {
+		_, err = w.Write(key)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("seal private key: %w", err)
+	}
+	return sealed.Bytes(), nil
+}
+
+// Hash tells whether two recorded Secrets say the same. Sealing is randomised,
+// so the sealed key is left out: the fingerprint stands for it, because a key
+// is sealed only when it belongs to that certificate.
+func Hash(s events.Secret) (string, error) {
+	if s.KeyPair != nil {
+		pair := *s.KeyPair
+		pair.SealedKey = nil
+		s.KeyPair = &pair
+	}
+	s.Metadata = maps.Clone(s.Metadata)
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("encode secret: %w", err)
+	}
+	var o map[string]any
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return "", fmt.Errorf("decode secret: %w", err)
+	}
+	return normalize.Hash(o)
+}

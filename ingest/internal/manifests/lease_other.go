@@ -1,0 +1,7 @@
+//go:build !linux
+
+package manifests
+
+import "os"
+
+func lease(*os.File) error { return errNoLease }

@@ -1,0 +1,223 @@
+package manifests
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
+)
+
+// set knows what every file says and which objects are in force. It reads no
+// files and no clock.
+//
+// A document claims the object it is about, whether it is accepted or refused.
+// The first claim in (file, document) order decides: an accepted document puts
+// its object in force, a refused one leaves what is in force. A file that cannot
+// be understood holds the objects it had without claiming them. An object that is
+// neither claimed nor held has vanished, and is deleted after the settle time.
+type set struct {
+	settle   time.Duration
+	files    map[string]*file
+	claims   map[events.Key][]*slot // in order
+	holds    map[events.Key]int
+	inForce  map[events.Key]inForce
+	vanished map[events.Key]time.Time // when it is to be deleted
+}
+
+// inForce is the last good version of an object.
+type inForce struct {
+	hash   string
+	object []byte // nil if unknown
+}
+
+func newSet(settle time.Duration, recorded []Recorded) (*set, error) {
+	s := &set{
+		settle:   settle,
+		files:    map[string]*file{},
+		claims:   map[events.Key][]*slot{},
+		holds:    map[events.Key]int{},
+		inForce:  map[events.Key]inForce{},
+		vanished: map[events.Key]time.Time{},
+	}
+	for _, r := range recorded {
+		known := inForce{hash: r.Hash}
+		if r.Object != nil {
+			var err error
+			if known.object, err = normalize.JSON(r.Object); err != nil {
+				return nil, fmt.Errorf("take over %s: %w", r.Key, err)
+			}
+		}
+		s.inForce[r.Key] = known
+		s.vanished[r.Key] = time.Time{} // unless a file claims or holds it
+		f := s.file(r.File)
+		f.lost = append(f.lost, r.Key)
+	}
+	return s, nil
+}
+
+func (s *set) file(path string) *file {
+	f, ok := s.files[path]
+	if !ok {
+		f = &file{path: path}
+		s.files[path] = f
+	}
+	return f
+}
+
+// apply takes over what changed in files and deletes what has been gone for long
+// enough.
+func (s *set) apply(updates []update, now time.Time) Changes {
+	var out Changes
+	touched := map[*file]bool{}
+	dirty := map[events.Key]bool{}
+	slices.SortFunc(updates, func(a, b update) int { return cmp.Compare(a.path, b.path) })
+	for _, u := range updates {
+		touched[s.file(u.path)] = true
+		s.place(u, dirty)
+	}
+	for key := range dirty {
+		if object, ok := s.resolve(key, now); ok {
+			out.Applied = append(out.Applied, object)
+		}
+		for _, claim := range s.claims[key] {
+			touched[claim.file] = true
+		}
+	}
+	out.Deleted = s.expire(now)
+	for _, f := range slices.SortedFunc(maps.Keys(touched), func(a, b *file) int { return cmp.Compare(a.path, b.path) }) {
+		f.report(&out)
+	}
+	out.sort()
+	return out
+}
+
+// place replaces what a file says, and marks the objects that this concerns.
+func (s *set) place(u update, dirty map[events.Key]bool) {
+	f := s.files[u.path]
+	before := f.keys()
+	for _, key := range f.lost {
+		if _, pending := s.vanished[key]; pending { // an editor may just be replacing the file
+			before[key] = true
+		}
+	}
+	for _, claim := range f.slots {
+		if key := claim.verdict.key; key != (events.Key{}) {
+			s.claims[key] = slices.DeleteFunc(s.claims[key], func(c *slot) bool { return c == claim })
+		}
+	}
+	for key := range f.held {
+		s.holds[key]--
+	}
+	f.replace(u, before, s.inForce)
+	for _, claim := range f.slots {
+		if key := claim.verdict.key; key != (events.Key{}) {
+			at, _ := slices.BinarySearchFunc(s.claims[key], claim, (*slot).compare)
+			s.claims[key] = slices.Insert(s.claims[key], at, claim)
+		}
+	}
+	for key := range f.held {
+		s.holds[key]++
+	}
+	after := f.keys()
+	f.lost = nil
+	for key := range before {
+		dirty[key] = true
+		if !after[key] {
+			f.lost = append(f.lost, key)
+		}
+	}
+	for key := range after {
+		dirty[key] = true
+	}
+}
+
+// resolve decides about one object. It returns the object if it is to be applied.
+func (s *set) resolve(key events.Key, now time.Time) (Object, bool) {
+	claims := s.claims[key]
+	if len(claims) == 0 {
+		delete(s.claims, key)
+		s.release(key, now)
+		return Object{}, false
+	}
+	delete(s.vanished, key)
+	owner := claims[0]
+	for _, claim := range claims {
+		claim.problem = claim.verdict.refused
+		if claim != owner && claim.verdict.object != nil {
+			claim.problem = fmt.Sprintf("%s is already defined in %s", describe(key), owner.source())
+		}
+	}
+	old, exists := s.inForce[key]
+	if owner.verdict.object == nil || exists && old.hash == owner.verdict.hash {
+		return Object{}, false
+	}
+	object, err := owner.verdict.replace(old.object)
+	if err != nil {
+		owner.problem = err.Error()
+		return Object{}, false
+	}
+	s.inForce[key] = inForce{hash: owner.verdict.hash, object: owner.verdict.object}
+	return Object{Key: key, Object: object, Hash: owner.verdict.hash, Source: owner.source()}, true
+}
+
+// release notes that nothing claims an object any more.
+func (s *set) release(key events.Key, now time.Time) {
+	if s.holds[key] > 0 {
+		delete(s.vanished, key)
+		return
+	}
+	delete(s.holds, key)
+	_, exists := s.inForce[key]
+	_, pending := s.vanished[key]
+	if exists && !pending {
+		s.vanished[key] = now.Add(s.settle)
+	}
+}
+
+// expire deletes what has been gone for long enough.
+func (s *set) expire(now time.Time) []events.Key {
+	var out []events.Key
+	for key, at := range s.vanished {
+		if !at.After(now) {
+			out = append(out, key)
+			delete(s.vanished, key)
+			delete(s.inForce, key)
+		}
+	}
+	if len(out) > 0 {
+		maps.DeleteFunc(s.files, func(_ string, f *file) bool { return f.empty(s.vanished) })
+	}
+	return out
+}
+
+// postpone gives what is to be deleted by now another settle time.
+func (s *set) postpone(now time.Time) {
+	for key, at := range s.vanished {
+		if !at.After(now) {
+			s.vanished[key] = now.Add(s.settle)
+		}
+	}
+}
+
+// deadline is when the next object is to be deleted, if any is.
+func (s *set) deadline() (first time.Time, pending bool) {
+	for _, at := range s.vanished {
+		if !pending || at.Before(first) {
+			first, pending = at, true
+		}
+	}
+	return first, pending
+}
+
+// problems are those of all files, in order.
+func (s *set) problems() []Problem {
+	var out []Problem
+	for _, path := range slices.Sorted(maps.Keys(s.files)) {
+		out = append(out, s.files[path].problems...)
+	}
+	return out
+}

@@ -1,0 +1,193 @@
+package conditions_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/status-writer/conditions"
+)
+
+const controller = "rutter.dev/gateway-controller"
+
+func noon() time.Time { return time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC) }
+
+func classKey() events.Key { return events.Key{Resource: events.GatewayClasses, Name: "rutter"} }
+func gatewayKey() events.Key {
+	return events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}
+}
+func routeKey() events.Key {
+	return events.Key{Resource: events.HTTPRoutes, Namespace: "default", Name: "r"}
+}
+
+func says(kind, status, reason string) routing.Condition {
+	return routing.Condition{Type: kind, Status: status, Reason: reason, Message: reason + "."}
+}
+
+func gatewayVerdict(extra ...routing.Condition) routing.Verdict {
+	return routing.Verdict{
+		Object: gatewayKey(), UID: "u1", Generation: 2, Since: 20, Addresses: []string{"127.0.0.1"},
+		Conditions: append([]routing.Condition{says("Accepted", "True", "Accepted")}, extra...),
+		Listeners: []routing.ListenerVerdict{{
+			Name: "http", AttachedRoutes: 1, Conditions: append([]routing.Condition{says("Accepted", "True", "Accepted")}, extra...),
+		}},
+	}
+}
+
+func routeVerdict(conditions ...routing.Condition) routing.Verdict {
+	return routing.Verdict{
+		Object: routeKey(), UID: "u2", Generation: 3, Since: 30,
+		Parents: []routing.ParentVerdict{{Ref: routing.ParentRef{Name: "gw"}, Gateway: "default/gw", Conditions: conditions}},
+	}
+}
+
+func of(v routing.Verdict, fleet conditions.Fleet, current conditions.Object, now time.Time) conditions.Result {
+	return conditions.Of(conditions.Input{
+		Verdict: v, Fleet: func(string) conditions.Fleet { return fleet }, ControllerName: controller, Current: current, Now: now,
+	})
+}
+
+// text is conditions as a story tells them: type=status/reason@generation.
+func text(list []metav1.Condition) string {
+	var out []string
+	for _, c := range list {
+		out = append(out, fmt.Sprintf("%s=%s/%s@%d", c.Type, c.Status, c.Reason, c.ObservedGeneration))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestGatewayIsProgrammedOnceEveryConnectedEnvoyRunsIt(t *testing.T) {
+	current := gatewayStatus("u1", condition("Programmed", "True", 2))
+	for name, c := range map[string]struct {
+		verdict routing.Verdict
+		fleet   conditions.Fleet
+		current conditions.Object
+		want    string
+		waiting bool
+	}{
+		"no Envoy":                       {gatewayVerdict(), conditions.Fleet{}, conditions.Object{}, "Programmed=False/Pending@2", true},
+		"an Envoy is behind":             {gatewayVerdict(), conditions.Fleet{Envoys: 2, Held: 19}, conditions.Object{}, "Programmed=False/Pending@2", true},
+		"every Envoy has it":             {gatewayVerdict(), conditions.Fleet{Envoys: 2, Held: 20}, conditions.Object{}, "Programmed=True/Programmed@2", false},
+		"a newcomer does not flip":       {gatewayVerdict(), conditions.Fleet{Envoys: 3}, current, "Programmed=True/Programmed@2", false},
+		"nor that all are gone":          {gatewayVerdict(), conditions.Fleet{}, current, "Programmed=True/Programmed@2", false},
+		"an older generation counts not": {gatewayVerdict(), conditions.Fleet{}, gatewayStatus("u1", condition("Programmed", "True", 1)), "Programmed=False/Pending@2", true},
+		"nor another object of the name": {gatewayVerdict(), conditions.Fleet{}, gatewayStatus("u0", condition("Programmed", "True", 2)), "Programmed=False/Pending@2", true},
+		"what cannot be is not awaited":  {gatewayVerdict(says("Programmed", "False", "AddressNotUsable")), conditions.Fleet{Envoys: 1, Held: 99}, current, "Programmed=False/AddressNotUsable@2", false},
+		"Envoy refuses it":               {gatewayVerdict(), conditions.Fleet{Envoys: 1, Held: 99, Refused: map[events.Key]string{gatewayKey(): "bad"}}, current, "Programmed=False/Invalid@2", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := of(c.verdict, c.fleet, c.current, noon())
+			if all := text(got.Object.Gateway.Conditions); !strings.Contains(all, "Accepted=True/Accepted@2") || !strings.Contains(all, c.want) {
+				t.Errorf("got %s, want %s", all, c.want)
+			}
+			if waiting := len(got.Waiting) > 0; waiting != c.waiting {
+				t.Errorf("waiting: %v", got.Waiting)
+			}
+			assertSettled(t, c.verdict, c.fleet, got.Object)
+		})
+	}
+}
+
+func TestListenerIsProgrammedLikeItsGateway(t *testing.T) {
+	got := of(gatewayVerdict(), conditions.Fleet{Envoys: 1, Held: 20}, conditions.Object{}, noon()).Object.Gateway.Listeners[0]
+	if text(got.Conditions) != "Accepted=True/Accepted@2 Programmed=True/Programmed@2" || got.AttachedRoutes != 1 || got.SupportedKinds == nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRouteSaysPerParentWhetherEnvoysRunIt(t *testing.T) {
+	ok := says("Accepted", "True", "Accepted")
+	for name, c := range map[string]struct {
+		verdict routing.Verdict
+		fleet   conditions.Fleet
+		want    string
+		message string
+	}{
+		"held":         {routeVerdict(ok), conditions.Fleet{Envoys: 1, Held: 30}, "Accepted=True/Accepted@3 rutter.dev/Programmed=True/Programmed@3", "run this generation"},
+		"behind":       {routeVerdict(ok), conditions.Fleet{Envoys: 1, Held: 29}, "Accepted=True/Accepted@3 rutter.dev/Programmed=False/Pending@3", "yet"},
+		"refused":      {routeVerdict(ok), conditions.Fleet{Envoys: 1, Held: 30, Refused: map[events.Key]string{routeKey(): "bad regex"}}, "Accepted=True/Accepted@3 rutter.dev/Programmed=False/Refused@3", "bad regex"},
+		"not accepted": {routeVerdict(says("Accepted", "False", "NoMatchingParent")), conditions.Fleet{Envoys: 1, Held: 30}, "Accepted=False/NoMatchingParent@3 rutter.dev/Programmed=False/NotAccepted@3", "not accepted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := of(c.verdict, c.fleet, conditions.Object{}, noon())
+			parent := got.Object.Route.Parents[0]
+			if text(parent.Conditions) != c.want || string(parent.ControllerName) != controller || parent.ParentRef.Name != "gw" {
+				t.Errorf("got %s, want %s", text(parent.Conditions), c.want)
+			}
+			if m := parent.Conditions[1].Message; !strings.Contains(m, c.message) {
+				t.Errorf("message %q", m)
+			}
+			assertSettled(t, c.verdict, c.fleet, got.Object)
+		})
+	}
+}
+
+func TestWhatOthersWroteStaysAsAndWhereItIs(t *testing.T) {
+	foreign := gatewayv1.RouteParentStatus{
+		ParentRef: gatewayv1.ParentReference{Name: "other"}, ControllerName: "example.com/other",
+		Conditions: []metav1.Condition{condition("Accepted", "False", 1)},
+	}
+	stale := gatewayv1.RouteParentStatus{ParentRef: gatewayv1.ParentReference{Name: "former"}, ControllerName: controller}
+	ours := gatewayv1.RouteParentStatus{
+		ParentRef: gatewayv1.ParentReference{Name: "gw"}, ControllerName: controller,
+		Conditions: []metav1.Condition{condition("PartiallyInvalid", "True", 2), condition("example.com/Seen", "True", 1), condition("Accepted", "True", 2)},
+	}
+	current := conditions.Object{UID: "u2", Route: &gatewayv1.RouteStatus{Parents: []gatewayv1.RouteParentStatus{stale, ours, foreign}}}
+	got := of(routeVerdict(says("Accepted", "True", "Accepted")), conditions.Fleet{}, current, noon()).Object.Route.Parents
+	if len(got) != 2 || !reflect.DeepEqual(got[1], foreign) {
+		t.Fatalf("got %+v", got)
+	}
+	if want := "example.com/Seen=True/Was@1 Accepted=True/Accepted@3 rutter.dev/Programmed=False/Pending@3"; text(got[0].Conditions) != want {
+		t.Errorf("got %s", text(got[0].Conditions))
+	}
+	gone := conditions.Gone(current, controller)
+	if len(gone.Route.Parents) != 1 || !reflect.DeepEqual(gone.Route.Parents[0], foreign) {
+		t.Errorf("gone: %+v", gone.Route)
+	}
+}
+
+func TestTransitionTimeMovesOnlyWithTheStatus(t *testing.T) {
+	fleet := conditions.Fleet{Envoys: 1, Held: 20}
+	first := of(gatewayVerdict(), conditions.Fleet{}, conditions.Object{}, noon()).Object
+	later := noon().Add(time.Hour)
+	second := of(gatewayVerdict(), fleet, first, later).Object.Gateway.Conditions
+	if !second[0].LastTransitionTime.Time.Equal(noon()) || !second[1].LastTransitionTime.Time.Equal(later) {
+		t.Errorf("got %v", second)
+	}
+	if text(first.Gateway.Conditions) == text(second) {
+		t.Error("the status that was given was written to")
+	}
+}
+
+func TestClassHasItsFeatures(t *testing.T) {
+	v := routing.Verdict{Object: classKey(), UID: "u", Generation: 1, Conditions: []routing.Condition{says("Accepted", "True", "Accepted")}, Features: []string{"Gateway", "HTTPRoute"}}
+	got := of(v, conditions.Fleet{}, conditions.Object{}, noon()).Object.Class
+	if text(got.Conditions) != "Accepted=True/Accepted@1" || len(got.SupportedFeatures) != 2 || got.SupportedFeatures[1].Name != "HTTPRoute" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// assertSettled: the status of its own result is that result.
+func assertSettled(t *testing.T, v routing.Verdict, fleet conditions.Fleet, o conditions.Object) {
+	t.Helper()
+	if again := of(v, fleet, o, noon().Add(time.Hour)).Object; !reflect.DeepEqual(again, o) {
+		t.Errorf("not settled:\n%+v\n%+v", o, again)
+	}
+}
+
+func gatewayStatus(uid string, list ...metav1.Condition) conditions.Object {
+	return conditions.Object{UID: uid, Gateway: &gatewayv1.GatewayStatus{
+		Conditions: list, Listeners: []gatewayv1.ListenerStatus{{Name: "http", Conditions: list}},
+	}}
+}
+
+func condition(kind, status string, generation int64) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: metav1.ConditionStatus(status), Reason: "Was", ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(noon())}
+}

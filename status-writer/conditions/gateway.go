@@ -1,0 +1,93 @@
+package conditions
+
+import (
+	"net/netip"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+func gatewayOf(key events.Key) string { return key.Namespace + "/" + key.Name }
+
+// classTypes, gatewayTypes and listenerTypes are the conditions that are ours to
+// write, and to take back.
+func classTypes() []string {
+	return []string{
+		string(gatewayv1.GatewayClassConditionStatusAccepted), string(gatewayv1.GatewayClassConditionStatusSupportedVersion),
+	}
+}
+
+func gatewayTypes() []string {
+	return []string{
+		string(gatewayv1.GatewayConditionAccepted), programmedType, string(gatewayv1.GatewayConditionResolvedRefs),
+	}
+}
+
+func listenerTypes() []string {
+	return []string{
+		string(gatewayv1.ListenerConditionAccepted), programmedType, string(gatewayv1.ListenerConditionResolvedRefs),
+		string(gatewayv1.ListenerConditionConflicted), string(gatewayv1.ListenerConditionOverlappingTLSConfig),
+	}
+}
+
+func (r *result) class() *gatewayv1.GatewayClassStatus {
+	var out gatewayv1.GatewayClassStatus
+	if r.Current.Class != nil {
+		out = *r.Current.Class
+	}
+	out.Conditions = r.merge(out.Conditions, r.Verdict.Conditions, classTypes())
+	out.SupportedFeatures = nil
+	for _, name := range r.Verdict.Features {
+		out.SupportedFeatures = append(out.SupportedFeatures, gatewayv1.SupportedFeature{Name: gatewayv1.FeatureName(name)})
+	}
+	return &out
+}
+
+func (r *result) gateway() *gatewayv1.GatewayStatus {
+	var out gatewayv1.GatewayStatus
+	if r.Current.Gateway != nil {
+		out = *r.Current.Gateway
+	}
+	out.Addresses = addresses(r.Verdict.Addresses)
+	out.Conditions = r.merge(out.Conditions, r.withProgrammed(r.Verdict.Conditions, out.Conditions), gatewayTypes())
+	present := out.Listeners
+	out.Listeners = nil
+	for i := range r.Verdict.Listeners {
+		out.Listeners = append(out.Listeners, r.listener(&r.Verdict.Listeners[i], present))
+	}
+	return &out
+}
+
+func addresses(values []string) []gatewayv1.GatewayStatusAddress {
+	var out []gatewayv1.GatewayStatusAddress
+	for _, value := range values {
+		kind := gatewayv1.IPAddressType
+		if _, err := netip.ParseAddr(value); err != nil {
+			kind = gatewayv1.HostnameAddressType
+		}
+		out = append(out, gatewayv1.GatewayStatusAddress{Type: &kind, Value: value})
+	}
+	return out
+}
+
+func (r *result) listener(v *routing.ListenerVerdict, present []gatewayv1.ListenerStatus) gatewayv1.ListenerStatus {
+	var now []metav1.Condition
+	for i := range present {
+		if string(present[i].Name) == v.Name {
+			now = present[i].Conditions
+		}
+	}
+	out := gatewayv1.ListenerStatus{
+		Name: gatewayv1.SectionName(v.Name), AttachedRoutes: v.AttachedRoutes,
+		SupportedKinds: make([]gatewayv1.RouteGroupKind, 0, len(v.SupportedKinds)),
+		Conditions:     r.merge(now, r.withProgrammed(v.Conditions, now), listenerTypes()),
+	}
+	for _, kind := range v.SupportedKinds {
+		group := gatewayv1.Group(kind.Group)
+		out.SupportedKinds = append(out.SupportedKinds, gatewayv1.RouteGroupKind{Group: &group, Kind: gatewayv1.Kind(kind.Kind)})
+	}
+	return out
+}

@@ -1,0 +1,88 @@
+package conditions
+
+import (
+	"time"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// Object is an object as far as its status goes. Of the three statuses the one
+// of its kind is set, or none where there is no status yet.
+type Object struct {
+	UID        string
+	Generation int64
+
+	Class   *gatewayv1.GatewayClassStatus
+	Gateway *gatewayv1.GatewayStatus
+	Route   *gatewayv1.RouteStatus
+}
+
+// Fleet is what is known of the Envoys of one Gateway.
+type Fleet struct {
+	// Envoys is how many are connected.
+	Envoys int
+	// Held is the newest sequence of the present incarnation that all of them hold;
+	// 0 when one of them holds none.
+	Held uint64
+	// Refused are the objects on whose account an Envoy rejected something that it
+	// was sent, and what it says.
+	Refused map[events.Key]string
+}
+
+// Input is everything that a status depends on.
+type Input struct {
+	Verdict routing.Verdict
+	// Fleet is that of a Gateway (namespace/name); the zero one where none is known.
+	Fleet func(gateway string) Fleet
+	// ControllerName is ours, by which the parents of a route are told apart.
+	ControllerName string
+	Current        Object
+	Now            time.Time
+}
+
+// Result is what should be.
+type Result struct {
+	Object Object
+	// Waiting are the Gateways whose Envoys have yet to run this generation.
+	Waiting []string
+}
+
+// Of is the status that an object should have. It shares with the present one
+// what stays the same, and writes to neither.
+func Of(in Input) Result {
+	r := &result{Input: in, Result: Result{Object: Object{UID: in.Verdict.UID, Generation: in.Verdict.Generation}}}
+	switch in.Verdict.Object.Resource {
+	case events.GatewayClasses:
+		r.Object.Class = r.class()
+	case events.Gateways:
+		r.Object.Gateway = r.gateway()
+	default:
+		r.Object.Route = r.route()
+	}
+	return r.Result
+}
+
+// Gone is the status of a route that none of our Gateways is concerned with any
+// more: without our parents.
+func Gone(current Object, controllerName string) Object {
+	if current.Route == nil {
+		return current
+	}
+	kept := &gatewayv1.RouteStatus{Parents: []gatewayv1.RouteParentStatus{}}
+	for _, p := range current.Route.Parents {
+		if string(p.ControllerName) != controllerName {
+			kept.Parents = append(kept.Parents, p)
+		}
+	}
+	current.Route = kept
+	return current
+}
+
+// result is one computation.
+type result struct {
+	Input
+	Result
+}

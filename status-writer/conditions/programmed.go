@@ -1,0 +1,112 @@
+package conditions
+
+import (
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// RouteProgrammed is the condition by which a parent of a route says that the
+// Envoys of the Gateway run this generation of the route. The Gateway API has
+// Programmed for Gateways and listeners only.
+const RouteProgrammed = "rutter.dev/Programmed"
+
+// Reasons of [RouteProgrammed] besides Programmed and Pending.
+const (
+	// ReasonRefused: Envoy rejected what was made from the route.
+	ReasonRefused = "Refused"
+	// ReasonNotAccepted: the parent does not accept the route.
+	ReasonNotAccepted = "NotAccepted"
+)
+
+// maxReason bounds what is repeated of an Envoy's explanation, in bytes; a
+// condition's message may have 32768.
+const maxReason = 1024
+
+const (
+	programmedType   = string(gatewayv1.GatewayConditionProgrammed)
+	reasonProgrammed = string(gatewayv1.GatewayReasonProgrammed)
+	reasonPending    = string(gatewayv1.GatewayReasonPending)
+	reasonInvalid    = string(gatewayv1.GatewayReasonInvalid)
+)
+
+// holds tells whether the Envoys of a Gateway run the verdict's generation. now
+// are the conditions of the entry at present: once one of them says so for this
+// object and generation, it stays (a latch).
+func (r *result) holds(fleet Fleet, kind string, now []metav1.Condition) bool {
+	if fleet.Envoys > 0 && fleet.Held >= r.Verdict.Since {
+		return true
+	}
+	return r.Current.UID == r.Verdict.UID && slices.ContainsFunc(now, func(c metav1.Condition) bool {
+		return c.Type == kind && c.Status == metav1.ConditionTrue && c.ObservedGeneration == r.Verdict.Generation
+	})
+}
+
+// withProgrammed adds Programmed to the conditions of a Gateway or a listener,
+// unless the projector has said already why it cannot be.
+func (r *result) withProgrammed(conditions []routing.Condition, now []metav1.Condition) []routing.Condition {
+	if slices.ContainsFunc(conditions, func(c routing.Condition) bool { return c.Type == programmedType }) {
+		return conditions
+	}
+	gateway := gatewayOf(r.Verdict.Object)
+	fleet := r.Fleet(gateway)
+	c := routing.Condition{Type: programmedType, Status: "False", Reason: reasonPending}
+	switch why, refused := fleet.Refused[r.Verdict.Object]; {
+	case refused:
+		c.Reason, c.Message = reasonInvalid, refusal(why)
+	case r.holds(fleet, programmedType, now):
+		c.Status, c.Reason, c.Message = "True", reasonProgrammed, "The Envoys of the Gateway run this generation."
+	case fleet.Envoys == 0:
+		c.Message = "No Envoy of the Gateway is connected."
+	default:
+		c.Message = "Not every Envoy of the Gateway runs this generation yet."
+	}
+	if c.Reason == reasonPending {
+		r.wait(gateway)
+	}
+	return append(slices.Clip(conditions), c)
+}
+
+// withRouteProgrammed adds [RouteProgrammed] to the conditions of a route's parent.
+func (r *result) withRouteProgrammed(p routing.ParentVerdict, now []metav1.Condition) []routing.Condition {
+	fleet := r.Fleet(p.Gateway)
+	c := routing.Condition{Type: RouteProgrammed, Status: "False", Reason: reasonPending}
+	switch why, refused := fleet.Refused[r.Verdict.Object]; {
+	case !accepted(p.Conditions):
+		c.Reason, c.Message = ReasonNotAccepted, "The route is not accepted, so the Envoys of the Gateway do not run it."
+	case refused:
+		c.Reason, c.Message = ReasonRefused, refusal(why)
+	case r.holds(fleet, RouteProgrammed, now):
+		c.Status, c.Reason, c.Message = "True", reasonProgrammed, "The Envoys of the Gateway run this generation."
+	default:
+		c.Message = "Not every Envoy of the Gateway runs this generation yet."
+	}
+	if c.Reason == reasonPending {
+		r.wait(p.Gateway)
+	}
+	return append(slices.Clip(p.Conditions), c)
+}
+
+func (r *result) wait(gateway string) {
+	if !slices.Contains(r.Waiting, gateway) {
+		r.Waiting = append(r.Waiting, gateway)
+	}
+}
+
+func accepted(conditions []routing.Condition) bool {
+	return slices.ContainsFunc(conditions, func(c routing.Condition) bool {
+		return c.Type == string(gatewayv1.RouteConditionAccepted) && c.Status == "True"
+	})
+}
+
+// refusal tells the owner of an object that Envoy rejected what was made from it.
+func refusal(why string) string {
+	if len(why) > maxReason {
+		why = strings.ToValidUTF8(why[:maxReason], "") + " …"
+	}
+	return "Envoy refuses the configuration that this object asks for, and runs what it had before: " + why
+}

@@ -1,0 +1,157 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/status-writer/conditions"
+)
+
+const suffix = ".yaml"
+
+// Files are the statuses in a directory. Safe for concurrent use, but for one
+// object by one goroutine at a time.
+type Files struct {
+	dir string
+
+	mu   sync.Mutex
+	held map[events.Key]conditions.Object
+}
+
+// Open reads what is in dir, and creates it where it does not exist. A file that
+// cannot be read as a status counts as missing: it will be written anew.
+func Open(dir string) (*Files, error) {
+	f := &Files{dir: dir, held: map[events.Key]conditions.Object{}}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open statuses: %w", err)
+	}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		if strings.HasPrefix(entry.Name(), temporary) {
+			return os.Remove(path) // left over by a crash
+		}
+		return f.read(path)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open statuses: %w", err)
+	}
+	return f, nil
+}
+
+func (f *Files) read(path string) error {
+	relative, err := filepath.Rel(f.dir, path)
+	if err != nil {
+		return err
+	}
+	key, err := events.ParseKey(strings.TrimSuffix(filepath.ToSlash(relative), suffix))
+	if err != nil || !strings.HasSuffix(relative, suffix) {
+		return nil //nolint:nilerr // a file that is none of ours stays as it is
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	o, err := decode(key, data)
+	if err != nil {
+		o = conditions.Object{}
+	}
+	f.held[key] = o
+	return nil
+}
+
+// path is where the status of an object is.
+func (f *Files) path(key events.Key) (string, error) {
+	relative := filepath.FromSlash(key.String()) + suffix
+	if parsed, err := events.ParseKey(key.String()); err != nil || parsed != key || !filepath.IsLocal(relative) || filepath.Clean(relative) != relative {
+		return "", fmt.Errorf("object %s has no place in a directory", key)
+	}
+	return filepath.Join(f.dir, relative), nil
+}
+
+// Apply writes the status that change makes of the present one, if it differs.
+func (f *Files) Apply(_ context.Context, key events.Key, change func(conditions.Object) conditions.Object) (bool, error) {
+	path, err := f.path(key)
+	if err != nil {
+		return false, fmt.Errorf("write status of %s: %w", key, err)
+	}
+	f.mu.Lock()
+	before := f.held[key]
+	f.mu.Unlock()
+	after := change(before)
+	if equality.Semantic.DeepEqual(before, after) {
+		return false, nil
+	}
+	data, err := encode(key, after)
+	if err == nil {
+		err = replace(path, data)
+	}
+	if err != nil {
+		return false, fmt.Errorf("write status of %s: %w", key, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[key] = after
+	return true, nil
+}
+
+// Remove deletes the status of an object; no error when there is none.
+func (f *Files) Remove(_ context.Context, key events.Key) error {
+	path, err := f.path(key)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove status of %s: %w", key, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.held, key)
+	return nil
+}
+
+// Applied are the objects that have a status here, sorted.
+func (f *Files) Applied(context.Context) ([]events.Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(f.held), events.Key.Compare), nil
+}
+
+// temporary begins the name of a file that is being written.
+const temporary = ".tmp-"
+
+// replace writes a file as a whole or not at all. It is not synced: a status can
+// be computed again, and a torn one would be written anew.
+func replace(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	file, err := os.CreateTemp(dir, temporary)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(dir, 0o755); err == nil {
+			file, err = os.CreateTemp(dir, temporary)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	err = errors.Join(err, file.Chmod(0o644), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}

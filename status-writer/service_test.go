@@ -1,0 +1,136 @@
+package statuswriter_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/status-writer/conditions"
+)
+
+func TestProgrammedFollowsTheEnvoys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(10, gatewayVerdict(1, 5), routeVerdict("r", 1, 8))
+		w.start()
+		w.want(gatewayKey(), "False/Pending@1")
+		w.want(routeKey("r"), "False/Pending@1")
+		w.report("a", nil, 5)
+		w.want(gatewayKey(), "True/Programmed@1")
+		w.want(routeKey("r"), "False/Pending@1")
+		w.report("a", nil, 10)
+		w.want(routeKey("r"), "True/Programmed@1")
+		w.report("b", nil, 0) // a newcomer
+		w.want(gatewayKey(), "True/Programmed@1")
+		w.publish(11, routeVerdict("r", 2, 11))
+		w.report("a", nil, 11)
+		w.want(routeKey("r"), "False/Pending@2") // the newcomer has nothing yet
+		w.report("b", nil, 11)
+		w.want(routeKey("r"), "True/Programmed@2")
+	})
+}
+
+func TestSilentServerCountsAsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(10, gatewayVerdict(1, 5))
+		w.start()
+		w.report("crashed", nil, 1)
+		for range 6 {
+			w.report("alive", nil, 10)
+			w.want(gatewayKey(), "False/Pending@1")
+			<-time.After(900 * time.Millisecond)
+		}
+		<-time.After(time.Second)
+		synctest.Wait()
+		w.want(gatewayKey(), "True/Programmed@1")
+	})
+}
+
+func TestRefusalIsToldToWhoCausedItUntilItIsMended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(10, gatewayVerdict(1, 5), routeVerdict("r", 1, 8), routeVerdict("other", 1, 8))
+		w.start()
+		w.report("a", nil, 10)
+		w.report("a", []routing.Refusal{{Origin: routeKey("r"), Reason: "bad regex"}}, 10)
+		w.want(routeKey("r"), "False/Refused@1")
+		w.want(routeKey("other"), "True/Programmed@1")
+		w.want(gatewayKey(), "True/Programmed@1")
+		w.report("a", []routing.Refusal{{Origin: events.Key{Resource: events.Secrets, Namespace: "default", Name: "cert"}, Reason: "bad key"}}, 10)
+		w.want(routeKey("r"), "True/Programmed@1")
+		w.want(gatewayKey(), "False/Invalid@1") // a Secret has no conditions
+	})
+}
+
+func TestStatusOfWhatIsGoneIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.statuses.objects[routeKey("forgotten")] = conditions.Object{}
+		w.publish(10, gatewayVerdict(1, 5), routeVerdict("r", 1, 8))
+		w.start()
+		w.publishGone(11, []events.Key{routeKey("r")})
+		if keys, _ := w.statuses.Applied(t.Context()); !slices.Equal(keys, []events.Key{gatewayKey()}) {
+			t.Errorf("got %v", keys)
+		}
+	})
+}
+
+func TestFailedWriteIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.statuses.failing[gatewayKey()] = 3
+		w.publish(10, gatewayVerdict(1, 5))
+		w.start()
+		w.want(gatewayKey(), "")
+		<-time.After(10 * time.Second) // 1 + 2 + 4, and a tick
+		synctest.Wait()
+		w.want(gatewayKey(), "False/Pending@1")
+	})
+}
+
+func TestOldVersionsAreNotWrittenAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range int64(50) {
+			w.publish(uint64(10+i), gatewayVerdict(i+1, uint64(10+i)))
+		}
+		w.start()
+		if n := w.touched(); n != 1 {
+			t.Errorf("looked at %d objects", n)
+		}
+		w.want(gatewayKey(), "False/Pending@50")
+	})
+}
+
+func TestChangeCostsTheObjectsThatItConcerns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		verdicts := []routing.Verdict{gatewayVerdict(1, 1)}
+		for i := range 2000 {
+			verdicts = append(verdicts, routeVerdict(fmt.Sprintf("r%04d", i), 1, 2))
+		}
+		w.publish(10, verdicts...)
+		w.report("a", nil, 10)
+		w.start()
+		w.want(routeKey("r1999"), "True/Programmed@1")
+		w.touched()
+		w.publish(11, routeVerdict("r0007", 2, 11))
+		if n := w.touched(); n != 1 {
+			t.Errorf("a changed verdict: looked at %d objects", n)
+		}
+		w.report("a", nil, 11)
+		if n := w.touched(); n != 1 {
+			t.Errorf("a fleet that moved on: looked at %d objects", n)
+		}
+		w.report("a", nil, 12)
+		if n := w.touched(); n != 0 {
+			t.Errorf("a fleet that nobody waits for: looked at %d objects", n)
+		}
+		w.want(routeKey("r0007"), "True/Programmed@2")
+	})
+}

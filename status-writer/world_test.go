@@ -1,0 +1,225 @@
+package statuswriter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/memlog"
+	"github.com/rutter-gateway/rutter/events/routing"
+	statuswriter "github.com/rutter-gateway/rutter/status-writer"
+	"github.com/rutter-gateway/rutter/status-writer/conditions"
+)
+
+const gateway = "default/gw"
+
+func gatewayKey() events.Key {
+	return events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}
+}
+
+func routeKey(name string) events.Key {
+	return events.Key{Resource: events.HTTPRoutes, Namespace: "default", Name: name}
+}
+
+// world is a service with everything around it, in a synctest bubble.
+type world struct {
+	t         *testing.T
+	snapshots events.Stream
+	receipts  events.Stream
+	bucket    events.Bucket
+	state     *routing.State
+	statuses  *statuses
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	log := memlog.New(memlog.Config{})
+	t.Cleanup(log.Close)
+	w := &world{t: t, state: routing.NewState(), statuses: &statuses{objects: map[events.Key]conditions.Object{}, failing: map[events.Key]int{}}}
+	for _, c := range events.Streams(1) {
+		stream, err := log.Stream(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch c.Name {
+		case events.StreamSnapshots:
+			w.snapshots = stream
+		case events.StreamReceipts:
+			w.receipts = stream
+		}
+	}
+	var err error
+	if w.bucket, err = log.Bucket(t.Context(), routing.CheckpointBucket); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// start runs the service until the test ends.
+func (w *world) start() {
+	w.t.Helper()
+	follower, err := routing.Follow(w.t.Context(), w.snapshots, w.bucket)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	service, err := statuswriter.New(statuswriter.Config{
+		Snapshots: follower, Receipts: w.receipts.Reader(0), Applier: w.statuses, ControllerName: "rutter.dev/gateway-controller",
+		Silence: 5 * time.Second, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := service.Run(ctx); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.t.Cleanup(func() { cancel(); running.Wait() })
+	synctest.Wait()
+}
+
+// publish appends the version sequence, in which these verdicts changed.
+func (w *world) publish(sequence uint64, verdicts ...routing.Verdict) {
+	w.publishGone(sequence, nil, verdicts...)
+}
+
+func (w *world) publishGone(sequence uint64, gone []events.Key, verdicts ...routing.Verdict) {
+	w.t.Helper()
+	s := &routing.Snapshot{Version: version(sequence), Previous: w.state.Version, Verdicts: verdicts, Gone: gone, VerdictDigest: w.state.VerdictDigest}
+	for _, v := range verdicts {
+		if old, ok := w.state.Verdicts[v.Object]; ok {
+			s.VerdictDigest = s.VerdictDigest.Sub(old.Digest())
+		}
+		s.VerdictDigest = s.VerdictDigest.Add(v.Digest())
+	}
+	for _, key := range gone {
+		s.VerdictDigest = s.VerdictDigest.Sub(w.state.Verdicts[key].Digest())
+	}
+	messages, err := routing.EncodeSnapshot("local", s, 1<<20)
+	if err == nil {
+		_, err = w.snapshots.Publish(w.t.Context(), messages...)
+	}
+	if err = errors.Join(err, w.state.Apply(s)); err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// report is what an xDS server says: one Envoy for each held sequence.
+func (w *world) report(server string, refused []routing.Refusal, held ...uint64) {
+	w.t.Helper()
+	r := &routing.Receipt{Server: server}
+	for i, sequence := range held {
+		r.Envoys = append(r.Envoys, routing.EnvoyReceipt{Node: fmt.Sprint(server, i), Gateway: gateway, Held: version(sequence), Refused: refused})
+	}
+	m, err := routing.EncodeReceipt("local", r)
+	if err == nil {
+		_, err = w.receipts.Publish(w.t.Context(), m)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// programmed is what the Programmed condition of an object says: status/reason.
+func (w *world) programmed(key events.Key) string {
+	w.t.Helper()
+	w.statuses.mu.Lock()
+	defer w.statuses.mu.Unlock()
+	o := w.statuses.objects[key]
+	var list []metav1.Condition
+	switch {
+	case o.Gateway != nil:
+		list = o.Gateway.Conditions
+	case o.Route != nil:
+		list = o.Route.Parents[0].Conditions
+	}
+	for _, c := range list {
+		if strings.HasSuffix(c.Type, "Programmed") {
+			return fmt.Sprintf("%s/%s@%d", c.Status, c.Reason, c.ObservedGeneration)
+		}
+	}
+	return ""
+}
+
+func (w *world) want(key events.Key, want string) {
+	w.t.Helper()
+	if got := w.programmed(key); got != want {
+		w.t.Errorf("%s is programmed %q, want %q", key, got, want)
+	}
+}
+
+// touched are the objects that were looked at since the last call.
+func (w *world) touched() int {
+	w.statuses.mu.Lock()
+	defer w.statuses.mu.Unlock()
+	n := w.statuses.looked
+	w.statuses.looked = 0
+	return n
+}
+
+func version(sequence uint64) events.Version {
+	return events.Version{Incarnation: "i", Sequence: sequence}
+}
+
+func gatewayVerdict(generation int64, since uint64) routing.Verdict {
+	return routing.Verdict{Object: gatewayKey(), UID: "gw", Generation: generation, Since: since}
+}
+
+func routeVerdict(name string, generation int64, since uint64) routing.Verdict {
+	return routing.Verdict{Object: routeKey(name), UID: name, Generation: generation, Since: since, Parents: []routing.ParentVerdict{{
+		Ref: routing.ParentRef{Name: "gw"}, Gateway: gateway, Conditions: []routing.Condition{{Type: "Accepted", Status: "True", Reason: "Accepted"}},
+	}}}
+}
+
+// statuses are kept in memory; failing counts how often a write fails yet.
+type statuses struct {
+	mu      sync.Mutex
+	objects map[events.Key]conditions.Object
+	failing map[events.Key]int
+	looked  int
+}
+
+func (s *statuses) Apply(_ context.Context, key events.Key, change func(conditions.Object) conditions.Object) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked++
+	next := change(s.objects[key])
+	if s.failing[key] > 0 {
+		s.failing[key]--
+		return false, errors.New("conflict")
+	}
+	s.objects[key] = next
+	return true, nil
+}
+
+func (s *statuses) Remove(_ context.Context, key events.Key) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, key)
+	return nil
+}
+
+func (s *statuses) Applied(context.Context) ([]events.Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var keys []events.Key
+	for key := range s.objects {
+		keys = append(keys, key)
+	}
+	return slices.SortedFunc(slices.Values(keys), events.Key.Compare), nil
+}

@@ -1,0 +1,168 @@
+package xdsserver
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/xds-server/internal/sample"
+	"github.com/rutter-gateway/rutter/xds-server/internal/simenvoy"
+	"github.com/rutter-gateway/rutter/xds-server/internal/store"
+)
+
+// simulated connects a simulated Envoy to a server.
+func simulated(t *testing.T, r *running) *simenvoy.Envoy {
+	t.Helper()
+	conn, err := grpc.NewClient(r.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := simenvoy.New("envoy-0", testGateway)
+	if err := e.Connect(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		e.Disconnect()
+		_ = conn.Close()
+	})
+	return e
+}
+
+func awaitView(t *testing.T, e *simenvoy.Envoy, what string, condition func(simenvoy.View) bool) {
+	t.Helper()
+	eventually(t, what, func() error {
+		if v := e.View(); !condition(v) {
+			return &viewError{v}
+		}
+		return nil
+	})
+}
+
+type viewError struct{ view simenvoy.View }
+
+func (e *viewError) Error() string { return "it has " + e.view.String() }
+
+// endpointsOf is the bytes of the assignment of a Service.
+func endpointsOf(v simenvoy.View, service string) string {
+	return string(v.Have[store.EndpointType]["ns/"+service+"/-"].Body)
+}
+
+func assignmentOf(t *testing.T, service string, port int32, addresses ...string) string {
+	t.Helper()
+	s := newSystem(t)
+	s.slices(sample.SliceEvent(service, port, addresses...))
+	s.publish(site("h", service)...)
+	e := simulated(t, s.serve("127.0.0.1:0", s.open))
+	awaitView(t, e, "endpoints", func(v simenvoy.View) bool { return len(endpointsOf(v, service)) > 0 })
+	return endpointsOf(e.View(), service)
+}
+
+func TestNothingIsServedBeforeAListOfEndpointsIsComplete(t *testing.T) {
+	s := newSystem(t)
+	s.publish(site("one", "a")...)
+	s.append(events.StreamEndpoints, events.Encode(sample.SliceEvent("a", 80, "10.0.0.1")))
+	server := s.serve("127.0.0.1:0", s.open)
+	e := simulated(t, server)
+	s.awaitReceipt("the Envoy is connected", func(r *routing.Receipt) bool { return len(r.Envoys) == 1 })
+	eventually(t, "the version is read", func() error {
+		if server.Version().IsZero() {
+			return os.ErrNotExist
+		}
+		return nil
+	})
+	if server.Ready() || len(e.View().Log) > 0 {
+		t.Errorf("ready %v, sent %v", server.Ready(), e.View())
+	}
+	s.slices()
+	awaitView(t, e, "the cluster", func(v simenvoy.View) bool { return len(v.Have[store.ClusterType]) == 1 })
+}
+
+func TestALogThatWasRebuiltReplacesEndpointsWhenItsListIsComplete(t *testing.T) {
+	s := newSystem(t)
+	s.slices(sample.SliceEvent("a", 80, "10.0.0.1"), sample.SliceEvent("b", 80, "10.0.0.2"))
+	s.publish(append(site("one", "a"), site("two", "b")...)...)
+	server := s.serve("127.0.0.1:0", s.open)
+	e := simulated(t, server)
+	awaitView(t, e, "endpoints of a", func(v simenvoy.View) bool { return len(endpointsOf(v, "a")) > 0 })
+	old := endpointsOf(e.View(), "b")
+	eventually(t, "a local copy", func() error { _, err := os.Stat(filepath.Join(s.dir, "copy.rutter")); return err })
+	server.stop()
+
+	s.newLog()
+	s.append(events.StreamEndpoints, events.Encode(sample.SliceEvent("a", 80, "10.9.9.9")))
+	server = s.serve("127.0.0.1:0", s.open)
+	e = simulated(t, server)
+	awaitView(t, e, "endpoints as they were", func(v simenvoy.View) bool { return endpointsOf(v, "b") == old })
+	s.slices()
+	want := assignmentOf(t, "a", 80, "10.9.9.9")
+	awaitView(t, e, "endpoints of the new log", func(v simenvoy.View) bool {
+		return endpointsOf(v, "a") == want && endpointsOf(v, "b") != old
+	})
+}
+
+func TestADamagedLocalCopyIsIgnored(t *testing.T) {
+	s := newSystem(t)
+	if err := os.WriteFile(filepath.Join(s.dir, "copy.rutter"), []byte("rutter-copy 1 - 00\n{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.slices()
+	s.publish(site("one", "a")...)
+	server := s.serve("127.0.0.1:0", s.open)
+	if server.Ready() {
+		t.Error("ready with a damaged copy")
+	}
+	e := simulated(t, server)
+	awaitView(t, e, "the cluster", func(v simenvoy.View) bool { return len(v.Have[store.ClusterType]) == 1 })
+}
+
+func TestASliceThatCannotBeReadDoesNotStopTheOthers(t *testing.T) {
+	s := newSystem(t)
+	bad := sample.SliceEvent("bad", 80, "10.0.0.1")
+	bad.Data = []byte(`{"endpoints": "none"}`)
+	s.slices(bad, sample.SliceEvent("a", 80, "10.0.0.1"))
+	s.publish(site("one", "a")...)
+	e := simulated(t, s.serve("127.0.0.1:0", s.open))
+	awaitView(t, e, "endpoints", func(v simenvoy.View) bool { return len(endpointsOf(v, "a")) > 0 })
+}
+
+func TestServingGoesOnAfterABadVersion(t *testing.T) {
+	s := newSystem(t)
+	s.slices()
+	s.publish(site("one", "a")...)
+	server := s.serve("127.0.0.1:0", s.open)
+	e := simulated(t, server)
+	awaitView(t, e, "the cluster", func(v simenvoy.View) bool { return len(v.Have[store.ClusterType]) == 1 })
+	bad := s.history.Publish(sample.World{testGateway: slices.Concat(site("one", "a"), site("two", "b"))})
+	bad.Gateways[0].Digest = routing.Digest{}
+	messages, err := routing.EncodeSnapshot(testCluster, bad, 900<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.append(events.StreamSnapshots, messages...)
+	s.slices(sample.SliceEvent("a", 80, "10.0.0.7"))
+	before := endpointsOf(e.View(), "a")
+	awaitView(t, e, "changed endpoints", func(v simenvoy.View) bool { return endpointsOf(v, "a") != before })
+	if server.Version().Sequence != 1 {
+		t.Errorf("it serves version %s", server.Version())
+	}
+}
+
+func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
+	if _, err := New(Config{}); err == nil {
+		t.Error("no error")
+	}
+	s := newSystem(t)
+	started := time.Now()
+	server := s.serve("127.0.0.1:0", unreachable)
+	server.stop()
+	if d := time.Since(started); d > 5*time.Second {
+		t.Errorf("a server without a log took %s to stop", d)
+	}
+}
