@@ -86,7 +86,7 @@ func (a *attachment) attach(r *reader, key events.Key, hr *gatewayv1.HTTPRoute, 
 	var selected, allowed, bound int
 	gatewayNamespace, _, _ := strings.Cut(name, "/")
 	for _, l := range g.listeners {
-		if ref.SectionName != nil && *ref.SectionName != l.name || ref.Port != nil && int32(*ref.Port) != l.port {
+		if ref.SectionName != nil && *ref.SectionName != l.name || ref.Port != nil && *ref.Port != l.port {
 			continue
 		}
 		selected++

@@ -69,7 +69,7 @@ func (f *Filters) setRedirect(spec *gatewayv1.HTTPRequestRedirectFilter, matched
 		f.Redirect.Hostname = string(*spec.Hostname)
 	}
 	if spec.Port != nil {
-		f.Redirect.Port = int32(*spec.Port)
+		f.Redirect.Port = *spec.Port
 	}
 	if spec.StatusCode != nil {
 		f.Redirect.StatusCode = *spec.StatusCode

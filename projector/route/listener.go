@@ -29,7 +29,7 @@ type listener struct {
 }
 
 func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *listener {
-	l := &listener{name: spec.Name, port: int32(spec.Port), protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
+	l := &listener{name: spec.Name, port: spec.Port, protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
 	if spec.Hostname != nil {
 		l.hostname = orAny(string(*spec.Hostname))
 	}
