@@ -39,7 +39,8 @@ type Sync struct {
 }
 
 // Verdict records that Envoy refused a published resource. It excludes exactly
-// that digest: the verdict ends when the digest changes.
+// that digest: the verdict ends when the digest changes. Its key is that of the
+// object from which the resource was made.
 type Verdict struct {
 	Gateway string `json:"gateway"`
 	Type    string `json:"type"`
@@ -47,6 +48,10 @@ type Verdict struct {
 	Digest  string `json:"digest"`
 	// Reason is Envoy's error_detail.
 	Reason string `json:"reason"`
+	// LastGood is the body of the resource that Envoy held before, which takes the
+	// place of the refused one; empty where there was none, and there is then no
+	// resource of that name.
+	LastGood []byte `json:"lastGood,omitempty"`
 }
 
 // TimeReached records that a moment which routing depends on has come, such as

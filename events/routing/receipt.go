@@ -40,4 +40,9 @@ type Refusal struct {
 	Reason string     `json:"reason"`
 	Time   time.Time  `json:"time"`
 	Origin events.Key `json:"origin"`
+	// LastGood is the body that was served under this name before; empty for none.
+	// It is left out, and Large set, where it would not fit an event: then there can
+	// be no verdict, and each Envoy keeps what it has.
+	LastGood []byte `json:"lastGood,omitempty"`
+	Large    bool   `json:"large,omitempty"`
 }

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -43,6 +44,11 @@ type Tables interface {
 
 // OutputID names what is recomputed as a whole.
 type OutputID struct{ Gateway, Kind, Name string }
+
+// Compare orders outputs by Gateway, kind and name.
+func (o OutputID) Compare(p OutputID) int {
+	return cmp.Or(cmp.Compare(o.Gateway, p.Gateway), cmp.Compare(o.Kind, p.Kind), cmp.Compare(o.Name, p.Name))
+}
 
 // Output is the present state of one output.
 type Output struct {

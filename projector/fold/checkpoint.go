@@ -52,7 +52,9 @@ func (s *State) MarshalJSON() ([]byte, error) {
 		}
 		c.Objects = append(c.Objects, stored)
 	}
-	c.Verdicts = slices.SortedFunc(maps.Values(s.verdicts), compareVerdicts)
+	for _, key := range s.refused {
+		c.Verdicts = append(c.Verdicts, s.verdicts[key])
+	}
 	return json.Marshal(c)
 }
 
@@ -78,12 +80,7 @@ func (s *State) UnmarshalJSON(data []byte) error {
 		s.Object(o.Key).Since = o.Since
 	}
 	for _, v := range c.Verdicts {
-		s.verdicts[VerdictKey{v.Gateway, v.Type, v.Name, v.Digest}] = v
+		s.addVerdict(v)
 	}
 	return nil
-}
-
-func compareVerdicts(a, b events.Verdict) int {
-	return routing.ResourceName{Type: a.Gateway + a.Type, Name: a.Name + a.Digest}.
-		Compare(routing.ResourceName{Type: b.Gateway + b.Type, Name: b.Name + b.Digest})
 }

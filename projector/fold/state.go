@@ -38,6 +38,7 @@ type State struct {
 	synced   map[string]bool
 	objects  map[string]map[events.Key]*Object
 	verdicts map[VerdictKey]events.Verdict
+	refused  []VerdictKey // the keys of verdicts, oldest first
 }
 
 // Object is one object as it is in force.
@@ -165,12 +166,28 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 		if err := json.Unmarshal(e.Data, &v); err != nil {
 			return nil, err
 		}
-		s.verdicts[VerdictKey{v.Gateway, v.Type, v.Name, v.Digest}] = v
+		s.addVerdict(v)
 		return []events.Key{e.Key}, nil
 	case events.TypeTime:
 		return []events.Key{e.Key}, nil
 	default:
 		return nil, fmt.Errorf("%w; use the release that wrote it, or a newer one", ErrUnknownType)
+	}
+}
+
+// maxVerdicts bounds what is kept of refusals. A verdict that is dropped although
+// its resource is still wanted comes back when Envoy refuses that again.
+const maxVerdicts = 1000
+
+func (s *State) addVerdict(v events.Verdict) {
+	key := VerdictKey{v.Gateway, v.Type, v.Name, v.Digest}
+	if _, known := s.verdicts[key]; !known {
+		s.refused = append(s.refused, key)
+	}
+	s.verdicts[key] = v
+	if len(s.refused) > maxVerdicts {
+		delete(s.verdicts, s.refused[0])
+		s.refused = s.refused[1:]
 	}
 }
 

@@ -19,6 +19,10 @@ type Engine struct {
 	tables *route.Tables
 	// outputs are the resource names that each output of package envoy gave last.
 	outputs map[envoy.OutputID][]routing.ResourceName
+	// excluded is what of each output is not published, judged what verdicts were
+	// given on since the last Project.
+	excluded map[envoy.OutputID][]exclusion
+	judged   []judged
 	// published is what readers of the snapshots hold.
 	published *published
 
@@ -36,7 +40,7 @@ func New(incarnation string) *Engine { return FromState(fold.NewState(incarnatio
 func FromState(s *fold.State) *Engine {
 	return &Engine{
 		state: s, tables: route.New(), outputs: map[envoy.OutputID][]routing.ResourceName{},
-		published: newPublished(), dirty: map[events.Key]struct{}{}, rebuild: true,
+		excluded: map[envoy.OutputID][]exclusion{}, published: newPublished(), dirty: map[events.Key]struct{}{}, rebuild: true,
 	}
 }
 
@@ -63,6 +67,9 @@ func (e *Engine) Fold(batch ...events.Event) error {
 		for _, key := range keys {
 			e.dirty[key] = struct{}{}
 		}
+		if ev.Type == events.TypeVerdict {
+			e.judge(ev)
+		}
 		if len(keys) > 0 {
 			e.causes = append(e.causes, ev.Sequence)
 		}
@@ -80,19 +87,25 @@ func (e *Engine) Project() *routing.Snapshot {
 	if e.rebuild {
 		e.tables = route.New()
 		clear(e.outputs)
+		clear(e.excluded)
 		dirty = append(e.state.Keys(), events.EpochKey(events.StreamEvents))
 	}
 	change := e.tables.Build(e.state, dirty)
+	e.addRefused(&change)
 	d := newDelta(e.published)
+	retell := map[events.Key]bool{}
 	for _, out := range envoy.Resources(e.tables, change) {
 		if out.Problem != "" {
 			e.problems = append(e.problems, fmt.Sprintf("gateway %s: %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
 		}
-		e.take(d, out)
+		e.take(d, out, retell)
 	}
 	for _, key := range change.Verdicts {
+		retell[key] = true
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(retell), events.Key.Compare) {
 		if v, ok := e.tables.Verdict(key); ok {
-			d.setVerdict(v)
+			d.setVerdict(e.tell(v))
 		} else {
 			d.dropVerdict(key)
 		}
@@ -133,13 +146,21 @@ func (e *Engine) Problems() []string {
 }
 
 // take compares one output with the one before.
-func (e *Engine) take(d *delta, out envoy.Output) {
+func (e *Engine) take(d *delta, out envoy.Output, retell map[events.Key]bool) {
 	before := e.outputs[out.ID]
 	names := make([]routing.ResourceName, 0, len(out.Resources))
+	var excluded []exclusion
 	for _, r := range out.Resources {
-		names = append(names, r.ResourceName)
-		d.set(out.ID.Gateway, r)
+		admitted, ok, refused := e.admit(out.ID.Gateway, r)
+		if refused != nil {
+			excluded = append(excluded, *refused)
+		}
+		if ok {
+			names = append(names, r.ResourceName)
+			d.set(out.ID.Gateway, admitted)
+		}
 	}
+	e.setExcluded(out.ID, excluded, retell)
 	for _, name := range before {
 		if !slices.Contains(names, name) {
 			d.remove(out.ID.Gateway, name)

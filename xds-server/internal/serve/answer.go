@@ -89,18 +89,29 @@ func stillSo(now *store.Reading, typ string, i item) bool {
 	return r != nil && r.Digest == i.digest
 }
 
+// maxLastGood is how large what was served before may be to go into receipts and
+// events, in bytes.
+const maxLastGood = 256 << 10
+
 // refuse remembers a bad resource until something else of its name is sent.
 func (c *client) refuse(now *store.Reading, typ string, i item, reason string) {
 	if i.removed || !stillSo(now, typ, i) {
 		return
 	}
 	name := routing.ResourceName{Type: typ, Name: i.name}
+	refused := now.Get(typ, i.name)
+	lastGood, large := refused.LastGood, false
+	if len(lastGood) > maxLastGood {
+		lastGood, large = nil, true
+	}
 	c.refused[name] = routing.Refusal{
 		ResourceName: name,
 		Digest:       i.digest,
 		Reason:       reasonOf(typ, reason),
 		Time:         c.now(),
-		Origin:       now.Get(typ, i.name).Origin,
+		Origin:       refused.Origin,
+		LastGood:     lastGood,
+		Large:        large,
 	}
 }
 

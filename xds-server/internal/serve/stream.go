@@ -214,7 +214,9 @@ func (s *session) encode(r *response) *discoveryv3.DeltaDiscoveryResponse {
 // report tells the ledger what has changed for this Envoy.
 func (s *session) report() {
 	now := s.client.receipt()
-	exception := !slices.Equal(now.Refused, s.receipt.Refused)
+	exception := !slices.EqualFunc(now.Refused, s.receipt.Refused, func(a, b routing.Refusal) bool {
+		return a.ResourceName == b.ResourceName && a.Digest == b.Digest
+	})
 	if now.Held == s.receipt.Held && !exception {
 		return
 	}

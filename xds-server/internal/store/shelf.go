@@ -38,8 +38,13 @@ func (s *shelf) put(revision uint64, name string, r *Resource) (old *Resource) {
 		delete(s.items, name)
 	default:
 		s.items[name] = r
-		if old != nil && old.Digest == r.Digest {
+		switch {
+		case old == nil:
+		case old.Digest == r.Digest:
+			r.LastGood = old.LastGood
 			return old
+		default:
+			r.LastGood = old.Body
 		}
 	}
 	s.changes = append(s.changes, change{revision, name})
