@@ -43,6 +43,8 @@ func decodeAs[T any, P interface {
 		return fmt.Errorf("decode %s: %w", o.Key, err)
 	}
 	o.setMeta(value)
+	// Annotations are often most of an object, and those that are read are in o.
+	value.SetAnnotations(nil)
 	o.Value = (*T)(value)
 	return nil
 }
@@ -67,6 +69,10 @@ func (o *Object) setMeta(m metav1.Object) {
 	o.UID = string(m.GetUID())
 	o.Generation = m.GetGeneration()
 	o.Created = m.GetCreationTimestamp().UTC()
-	o.Labels = m.GetLabels()
-	o.Annotations = m.GetAnnotations()
+	switch o.Key.Resource {
+	case events.Namespaces:
+		o.Labels = m.GetLabels()
+	case events.GatewayClasses:
+		o.Annotations = m.GetAnnotations()
+	}
 }

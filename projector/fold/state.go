@@ -47,9 +47,9 @@ type Object struct {
 	UID        string
 	Generation int64
 	Created    time.Time
-	Labels     map[string]string
-	// Annotations are those of the object; route-independent metadata is not kept.
-	Annotations map[string]string
+	// Labels are kept of Namespaces, and Annotations of GatewayClasses: the only ones
+	// that are read.
+	Labels, Annotations map[string]string
 	// Sequence is that of the event which recorded this form, Since that of the
 	// first with this UID and generation: a version at or after Since includes it.
 	Sequence, Since uint64

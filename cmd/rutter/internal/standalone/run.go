@@ -144,8 +144,10 @@ func (r *run) open(ctx context.Context) error {
 		}
 		r.buckets[name] = b
 	}
-	if err := os.MkdirAll(r.envoyLogs(), 0o700); err != nil {
-		return fmt.Errorf("make the directory of Envoy's logs: %w", err)
+	for _, dir := range []string{r.envoyLogs(), r.localCopy()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("prepare the data directory: %w", err)
+		}
 	}
 	var err error
 	if r.identity, err = loadIdentity(filepath.Join(r.DataDir, "identity")); err != nil {
@@ -156,6 +158,8 @@ func (r *run) open(ctx context.Context) error {
 }
 
 func (r *run) envoyLogs() string { return filepath.Join(r.DataDir, "envoy") }
+
+func (r *run) localCopy() string { return filepath.Join(r.DataDir, "xds") }
 
 func (r *run) socket() string { return filepath.Join(r.runDir, "xds.sock") }
 
@@ -192,7 +196,7 @@ func (r *run) xdsServer() (*xdsserver.Server, error) {
 	}
 	return xdsserver.New(xdsserver.Config{
 		Listener: listener, Name: "standalone", Cluster: cluster, Identity: r.identity,
-		LocalCopy: filepath.Join(r.DataDir, "xds"), Logger: r.Logger, Registerer: prometheus.NewRegistry(),
+		LocalCopy: r.localCopy(), Logger: r.Logger, Registerer: prometheus.NewRegistry(),
 		Observer: r.screen.Held,
 		Open: func(context.Context) (xdsserver.Log, error) {
 			return xdsserver.Log{
@@ -251,16 +255,7 @@ func (r *run) envoys(ctx context.Context) error {
 			return err
 		}
 		for _, s := range snapshots {
-			if s.Previous.IsZero() {
-				clear(served)
-			}
-			for _, g := range s.Gateways {
-				if g.Deleted {
-					delete(served, g.Gateway)
-				} else {
-					served[g.Gateway] = true
-				}
-			}
+			serve(served, s)
 		}
 		f.Set(ctx, served)
 	}

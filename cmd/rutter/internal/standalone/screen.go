@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -101,10 +102,12 @@ func (s *screen) Held(r routing.EnvoyReceipt) {
 
 // view is what Run has seen so far.
 type view struct {
+	// state is the newest version until the first one is printed, and nil from then
+	// on: it is large.
 	state    *routing.State
+	served   map[string]bool                 // Gateways
 	held     map[string]routing.EnvoyReceipt // by Gateway
-	waiting  []*routing.Snapshot             // versions that not all Envoys have yet
-	ready    bool
+	waiting  []*routing.Snapshot             // versions that not all Envoys have yet, less what they hold
 	refusals map[string]bool
 }
 
@@ -122,7 +125,7 @@ func (s *screen) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reading.Go(func() { failed <- pump(ctx, follower, versions) })
-	v := &view{state: routing.NewState(), held: map[string]routing.EnvoyReceipt{}, refusals: map[string]bool{}}
+	v := &view{state: routing.NewState(), served: map[string]bool{}, held: map[string]routing.EnvoyReceipt{}, refusals: map[string]bool{}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -159,32 +162,50 @@ func pump(ctx context.Context, follower *routing.Follower, to chan<- []*routing.
 
 func (v *view) take(batch []*routing.Snapshot) error {
 	for _, snap := range batch {
+		serve(v.served, snap)
+		v.waiting = append(v.waiting, snap)
+		if v.state == nil {
+			continue
+		}
 		if snap.Previous.IsZero() {
 			v.state = routing.NewState()
 		}
 		if err := v.state.Apply(snap); err != nil {
 			return err
 		}
-		v.waiting = append(v.waiting, snap)
 	}
 	return nil
 }
 
+// serve brings a set of Gateways up to date with a version.
+func serve(gateways map[string]bool, snap *routing.Snapshot) {
+	if snap.Previous.IsZero() {
+		clear(gateways)
+	}
+	for _, g := range snap.Gateways {
+		if g.Deleted {
+			delete(gateways, g.Gateway)
+		} else {
+			gateways[g.Gateway] = true
+		}
+	}
+}
+
 // has tells whether the Envoy of every Gateway that a version has holds it.
 func (v *view) has(version events.Version) bool {
-	for name := range v.state.Gateways {
+	for name := range v.served {
 		held := v.held[name].Held
 		if held.Incarnation != version.Incarnation || held.Sequence < version.Sequence {
 			return false
 		}
 	}
-	return len(v.state.Gateways) > 0
+	return len(v.served) > 0
 }
 
 // since is when the last Envoy came to hold what it holds.
 func (v *view) since() time.Time {
 	var last time.Time
-	for name := range v.state.Gateways {
+	for name := range v.served {
 		if at := v.held[name].HeldAt; at.After(last) {
 			last = at
 		}
@@ -197,14 +218,16 @@ func (s *screen) advance(ctx context.Context, v *view) error {
 	for len(v.waiting) > 0 && v.has(v.waiting[0].Version) {
 		snap := v.waiting[0]
 		v.waiting = v.waiting[1:]
-		if !v.ready {
+		if v.state != nil {
 			if len(v.waiting) > 0 {
 				continue
 			}
-			v.ready = true
-			if err := s.first(v); err != nil {
+			if err := s.first(v.state); err != nil {
 				return err
 			}
+			v.state = nil
+			// What starting up took is not needed any more.
+			debug.FreeOSMemory()
 			continue
 		}
 		took := v.since().Sub(snap.Time)
@@ -214,9 +237,9 @@ func (s *screen) advance(ctx context.Context, v *view) error {
 }
 
 // first prints the table and says that everything is ready.
-func (s *screen) first(v *view) error {
+func (s *screen) first(state *routing.State) error {
 	var table bytes.Buffer
-	if err := s.config.PrintState(&table, v.state); err != nil {
+	if err := s.config.PrintState(&table, state); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -226,12 +249,12 @@ func (s *screen) first(v *view) error {
 		return err
 	}
 	s.Say("Serving version %d after %s. Changes in %s are served as they are saved; Ctrl-C ends.",
-		v.state.Version.Sequence, time.Since(s.started).Round(time.Millisecond), s.config.Dir)
+		state.Version.Sequence, time.Since(s.started).Round(time.Millisecond), s.config.Dir)
 	if s.config.ReadyFile == "" {
 		return nil
 	}
 	temporary := filepath.Join(filepath.Dir(s.config.ReadyFile), "."+filepath.Base(s.config.ReadyFile)+".new")
-	err = os.WriteFile(temporary, []byte(v.state.Version.String()+"\n"), 0o600)
+	err = os.WriteFile(temporary, []byte(state.Version.String()+"\n"), 0o600)
 	if err = errors.Join(err, os.Rename(temporary, s.config.ReadyFile)); err != nil {
 		return fmt.Errorf("write ready file: %w", err)
 	}
