@@ -1,7 +1,7 @@
 package replay
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -12,8 +12,10 @@ import (
 type published struct {
 	version  events.Version
 	gateways map[string]*publishedGateway
-	verdicts map[events.Key]routing.Digest
+	verdicts map[events.Key]verdictMark
 	sum      routing.Digest
+	// round counts the deltas, so that a mark tells whether the present one set it.
+	round uint32
 }
 
 type publishedGateway struct {
@@ -23,35 +25,43 @@ type publishedGateway struct {
 
 // mark is what tells whether a resource has to be published again. The sealed
 // key is compared too: keys sealed to new recipients must reach the servers.
-type mark struct{ digest, sealed routing.Digest }
+type mark struct {
+	digest, sealed routing.Digest
+	round          uint32
+	at             int32 // in gatewayDelta.changed, in that round; -1 for unchanged
+}
+
+type verdictMark struct {
+	digest routing.Digest
+	round  uint32
+}
 
 func newPublished() *published {
-	return &published{gateways: map[string]*publishedGateway{}, verdicts: map[events.Key]routing.Digest{}}
+	return &published{gateways: map[string]*publishedGateway{}, verdicts: map[events.Key]verdictMark{}}
 }
 
 func publishedOf(s *routing.State) *published {
 	p := newPublished()
 	p.version = s.Version
 	for name, g := range s.Gateways {
-		pg := p.gateway(name)
+		pg := &publishedGateway{resources: make(map[routing.ResourceName]mark, len(g.Resources)), sum: g.Digest}
 		for resource, r := range g.Resources {
-			pg.resources[resource] = markOf(r)
+			pg.resources[resource] = mark{digest: r.Digest, sealed: sealedDigest(r)}
 		}
-		pg.sum = g.Digest
+		p.gateways[name] = pg
 	}
 	for key, v := range s.Verdicts {
-		p.verdicts[key] = v.Digest()
+		p.verdicts[key] = verdictMark{digest: v.Digest()}
 	}
 	p.sum = s.VerdictDigest
 	return p
 }
 
-func markOf(r routing.Resource) mark {
-	m := mark{digest: r.Digest}
-	if len(r.Sealed) > 0 {
-		m.sealed = routing.DigestOf(r.Sealed)
+func sealedDigest(r routing.Resource) routing.Digest {
+	if len(r.Sealed) == 0 {
+		return routing.Digest{}
 	}
-	return m
+	return routing.DigestOf(r.Sealed)
 }
 
 func (p *published) gateway(name string) *publishedGateway {
@@ -77,60 +87,57 @@ type delta struct {
 	gateways map[string]*gatewayDelta
 	verdicts []routing.Verdict
 	gone     []events.Key
-	// claimed is what the projection has, for dropUnclaimed.
-	claimed         map[string]map[routing.ResourceName]bool
-	claimedVerdicts map[events.Key]bool
 }
 
 type gatewayDelta struct {
-	changed map[routing.ResourceName]routing.Resource
+	changed []routing.Resource
 	removed map[routing.ResourceName]bool
 }
 
 func newDelta(p *published) *delta {
-	return &delta{
-		p: p, gateways: map[string]*gatewayDelta{},
-		claimed: map[string]map[routing.ResourceName]bool{}, claimedVerdicts: map[events.Key]bool{},
-	}
+	p.round++
+	return &delta{p: p, gateways: map[string]*gatewayDelta{}}
 }
 
 func (d *delta) gateway(name string) *gatewayDelta {
 	g := d.gateways[name]
 	if g == nil {
-		g = &gatewayDelta{changed: map[routing.ResourceName]routing.Resource{}, removed: map[routing.ResourceName]bool{}}
+		g = &gatewayDelta{removed: map[routing.ResourceName]bool{}}
 		d.gateways[name] = g
 	}
 	return g
 }
 
+// set publishes a resource unless that is what is published.
 func (d *delta) set(gateway string, r routing.Resource) {
-	if d.claimed[gateway] == nil {
-		d.claimed[gateway] = map[routing.ResourceName]bool{}
-	}
-	d.claimed[gateway][r.ResourceName] = true
-	pg, next := d.p.gateway(gateway), markOf(r)
+	pg := d.p.gateway(gateway)
+	next := mark{digest: r.Digest, sealed: sealedDigest(r), round: d.p.round, at: -1}
 	old, had := pg.resources[r.ResourceName]
-	if had && old == next {
-		return
+	if had && old.round == d.p.round {
+		next.at = old.at
 	}
-	if had {
-		pg.sum = pg.sum.Sub(r.ResourceName.Member(old.digest))
+	if !had || old.digest != next.digest || old.sealed != next.sealed {
+		if had {
+			pg.sum = pg.sum.Sub(r.ResourceName.Member(old.digest))
+		}
+		pg.sum = pg.sum.Add(r.ResourceName.Member(next.digest))
+		g := d.gateway(gateway)
+		delete(g.removed, r.ResourceName)
+		if next.at < 0 {
+			next.at = int32(len(g.changed))
+			g.changed = append(g.changed, r)
+		} else {
+			g.changed[next.at] = r
+		}
 	}
-	pg.sum = pg.sum.Add(r.ResourceName.Member(next.digest))
 	pg.resources[r.ResourceName] = next
-	g := d.gateway(gateway)
-	g.changed[r.ResourceName] = r
-	delete(g.removed, r.ResourceName)
 }
 
-// remove takes a resource away, unless another output of this delta gave it.
+// remove takes a resource away, unless another output set it in this delta.
 func (d *delta) remove(gateway string, name routing.ResourceName) {
-	if d.claimed[gateway][name] {
-		return
-	}
 	pg := d.p.gateway(gateway)
 	old, had := pg.resources[name]
-	if !had {
+	if !had || old.round == d.p.round {
 		return
 	}
 	pg.sum = pg.sum.Sub(name.Member(old.digest))
@@ -139,17 +146,16 @@ func (d *delta) remove(gateway string, name routing.ResourceName) {
 }
 
 func (d *delta) setVerdict(v routing.Verdict) {
-	d.claimedVerdicts[v.Object] = true
-	next := v.Digest()
+	next := verdictMark{digest: v.Digest(), round: d.p.round}
 	old, had := d.p.verdicts[v.Object]
-	if had && old == next {
+	d.p.verdicts[v.Object] = next
+	if had && old.digest == next.digest {
 		return
 	}
 	if had {
-		d.p.sum = d.p.sum.Sub(old)
+		d.p.sum = d.p.sum.Sub(old.digest)
 	}
-	d.p.sum = d.p.sum.Add(next)
-	d.p.verdicts[v.Object] = next
+	d.p.sum = d.p.sum.Add(next.digest)
 	d.verdicts = append(d.verdicts, v)
 }
 
@@ -158,21 +164,20 @@ func (d *delta) dropVerdict(key events.Key) {
 	if !had {
 		return
 	}
-	d.p.sum = d.p.sum.Sub(old)
+	d.p.sum = d.p.sum.Sub(old.digest)
 	delete(d.p.verdicts, key)
 	d.gone = append(d.gone, key)
 }
 
-// dropUnclaimed removes what was published and a projection from nothing does
-// not have.
+// dropUnclaimed removes what was published and a projection from nothing did not set.
 func (d *delta) dropUnclaimed() {
 	for name, g := range d.p.gateways {
-		for resource := range maps.Clone(g.resources) {
+		for resource := range g.resources {
 			d.remove(name, resource)
 		}
 	}
-	for key := range maps.Clone(d.p.verdicts) {
-		if !d.claimedVerdicts[key] {
+	for key, m := range d.p.verdicts {
+		if m.round != d.p.round {
 			d.dropVerdict(key)
 		}
 	}
@@ -183,18 +188,23 @@ func (d *delta) empty() bool { return len(d.gateways)+len(d.verdicts)+len(d.gone
 // snapshot is the delta in the order in which it is published.
 func (d *delta) snapshot(gone func(gateway string) bool) *routing.Snapshot {
 	s := &routing.Snapshot{Verdicts: d.verdicts, Gone: d.gone}
-	for _, name := range slices.Sorted(maps.Keys(d.gateways)) {
-		g, pg := d.gateways[name], d.p.gateways[name]
+	for name, g := range d.gateways {
+		pg := d.p.gateways[name]
 		out := routing.GatewayDelta{Gateway: name, Digest: pg.sum}
 		if len(pg.resources) == 0 && gone(name) {
 			out.Deleted = true
 			delete(d.p.gateways, name)
 		} else {
-			out.Changed = slices.SortedFunc(maps.Values(g.changed), func(a, b routing.Resource) int { return a.ResourceName.Compare(b.ResourceName) })
-			out.Removed = slices.SortedFunc(maps.Keys(g.removed), routing.ResourceName.Compare)
+			out.Changed = g.changed
+			for removed := range g.removed {
+				out.Removed = append(out.Removed, removed)
+			}
+			slices.SortFunc(out.Changed, func(a, b routing.Resource) int { return a.ResourceName.Compare(b.ResourceName) })
+			slices.SortFunc(out.Removed, routing.ResourceName.Compare)
 		}
 		s.Gateways = append(s.Gateways, out)
 	}
+	slices.SortFunc(s.Gateways, func(a, b routing.GatewayDelta) int { return cmp.Compare(a.Gateway, b.Gateway) })
 	slices.SortFunc(s.Verdicts, func(a, b routing.Verdict) int { return a.Object.Compare(b.Object) })
 	slices.SortFunc(s.Gone, events.Key.Compare)
 	s.VerdictDigest = d.p.sum

@@ -39,7 +39,7 @@ func New(incarnation string) *Engine { return FromState(fold.NewState(incarnatio
 // FromState goes on from a checkpoint of the fold.
 func FromState(s *fold.State) *Engine {
 	return &Engine{
-		state: s, tables: route.New(), outputs: map[envoy.OutputID][]routing.ResourceName{},
+		state: s, tables: route.New(0), outputs: map[envoy.OutputID][]routing.ResourceName{},
 		excluded: map[envoy.OutputID][]exclusion{}, published: newPublished(), dirty: map[events.Key]struct{}{}, rebuild: true,
 	}
 }
@@ -64,8 +64,10 @@ func (e *Engine) Fold(batch ...events.Event) error {
 		if err != nil {
 			return err
 		}
-		for _, key := range keys {
-			e.dirty[key] = struct{}{}
+		if !e.rebuild {
+			for _, key := range keys {
+				e.dirty[key] = struct{}{}
+			}
 		}
 		if ev.Type == events.TypeVerdict {
 			e.judge(ev)
@@ -85,10 +87,10 @@ func (e *Engine) Project() *routing.Snapshot {
 	}
 	dirty := slices.SortedFunc(maps.Keys(e.dirty), events.Key.Compare)
 	if e.rebuild {
-		e.tables = route.New()
-		clear(e.outputs)
-		clear(e.excluded)
 		dirty = append(e.state.Keys(), events.EpochKey(events.StreamEvents))
+		e.tables = route.New(len(dirty))
+		e.outputs = make(map[envoy.OutputID][]routing.ResourceName, len(dirty))
+		clear(e.excluded)
 	}
 	change := e.tables.Build(e.state, dirty)
 	e.addRefused(&change)

@@ -46,8 +46,8 @@ type graph struct {
 	dirty [layers]map[node]struct{}
 }
 
-func newGraph() graph {
-	g := graph{reads: map[node][]node{}, users: map[node]*nodeSet{}}
+func newGraph(objects int) graph {
+	g := graph{reads: make(map[node][]node, 2*objects), users: make(map[node]*nodeSet, 2*objects)}
 	for i := range g.dirty {
 		g.dirty[i] = map[node]struct{}{}
 	}

@@ -41,7 +41,7 @@ func viewOf(t *Tables) view {
 }
 
 func fromScratch(s *fold.State) *Tables {
-	t := New()
+	t := New(0)
 	t.Build(s, append(s.Keys(), events.EpochKey(events.StreamEvents)))
 	return t
 }
@@ -74,8 +74,8 @@ func rerun(t *testing.T, seed uint64) string {
 func TestIncrementalEqualsFromScratch(t *testing.T) {
 	routed := 0
 	for _, seed := range seeds(t) {
-		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New()
-		seen := viewOf(New())
+		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New(0)
+		seen := viewOf(New(0))
 		for i := range 60 {
 			e := h.Next()
 			keys, err := s.Apply(e)
@@ -122,7 +122,7 @@ func named[K comparable, V any](t *testing.T, what string, before, after map[K]V
 
 func TestOneEventRecomputesAtMostItsDependents(t *testing.T) {
 	for _, seed := range seeds(t) {
-		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New()
+		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New(0)
 		for range 60 {
 			e := h.Next()
 			before := dependents(tables, e.Key)

@@ -51,7 +51,7 @@ func TestOneRouteCostsTheSameWithTenOrTwoThousandOthers(t *testing.T) {
 	counts := map[string][]int{}
 	for _, n := range []int{10, 2000} {
 		s, apply := world(t, n)
-		tables := New()
+		tables := New(0)
 		tables.Build(s, append(s.Keys(), events.EpochKey(events.StreamEvents)))
 		step := func(name string, keys []events.Key) {
 			tables.Build(s, keys)

@@ -27,21 +27,21 @@ type Tables struct {
 	needs map[node]int
 }
 
-// New is the routing of an empty state.
-func New() *Tables {
+// New is the routing of an empty state, with room for about so many objects.
+func New(objects int) *Tables {
 	return &Tables{
-		graph:       newGraph(),
+		graph:       newGraph(objects),
 		classes:     map[string]*class{},
 		gateways:    map[string]*gateway{},
-		attachments: map[events.Key]*attachment{},
+		attachments: make(map[events.Key]*attachment, objects/2),
 		grants:      map[string]map[events.Key]struct{}{},
-		members:     map[memberID]map[events.Key]struct{}{},
+		members:     make(map[memberID]map[events.Key]struct{}, objects/2),
 		attached:    map[listenerID]int{},
 		hosts:       map[chainID]map[string]*Host{},
-		clusters:    map[ClusterID]*Cluster{},
+		clusters:    make(map[ClusterID]*Cluster, objects/2),
 		secrets:     map[SecretID]*Secret{},
-		verdicts:    map[events.Key]routing.Verdict{},
-		needs:       map[node]int{},
+		verdicts:    make(map[events.Key]routing.Verdict, objects/2),
+		needs:       make(map[node]int, objects),
 	}
 }
 
