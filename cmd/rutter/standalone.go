@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -24,7 +25,12 @@ and one Envoy for each Gateway. Files are served as they are saved. Everything t
 recorded stays in the data directory, which the other commands read with --data-dir,
 while this runs and after it ended.`,
 		Example: "  rutter standalone examples/tutorial\n  curl -H 'Host: www.example.com' http://127.0.0.1:8080/",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("standalone serves one directory of manifests: rutter standalone DIR")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Dir = args[0]
 			if c.DataDir == "" {

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -189,11 +191,17 @@ func (e *embedded) marks() (map[string]filestore.Mark, error) {
 }
 
 // check refuses a data directory whose bytes are not those that were written.
+// A directory without any store is a new one, whatever was noted of an earlier:
+// moving the store away is the way out of damage.
 func check(dir string) error {
+	store := filepath.Join(dir, "jetstream")
+	if _, err := os.Stat(store); errors.Is(err, fs.ErrNotExist) {
+		return filestore.ForgetMarks(dir)
+	}
 	err := filestore.Check(dir, time.Now())
 	if damage, ok := errors.AsType[*filestore.Damage](err); ok {
 		return fmt.Errorf("data directory %s: %w: %w: restore %s from a copy, or move it away to start anew from the manifests",
-			dir, events.ErrDamaged, damage, filepath.Join(dir, "jetstream"))
+			dir, events.ErrDamaged, damage, store)
 	}
 	if err != nil {
 		return fmt.Errorf("check data directory %s: %w", dir, err)
@@ -209,7 +217,9 @@ func (l serverLogger) Noticef(format string, v ...any) { l.debug(format, v) }
 func (l serverLogger) Debugf(format string, v ...any)  { l.debug(format, v) }
 func (l serverLogger) Tracef(format string, v ...any)  { l.debug(format, v) }
 func (l serverLogger) Warnf(format string, v ...any) {
-	l.logger.Warn("NATS server", "detail", fmt.Sprintf(format, v...))
+	// The server warns of what it repairs after a kill, which the check of the data
+	// directory has found to be whole.
+	l.logger.Info("NATS server", "detail", fmt.Sprintf(format, v...))
 }
 func (l serverLogger) Errorf(format string, v ...any) {
 	l.logger.Error("NATS server", "detail", fmt.Sprintf(format, v...))

@@ -56,7 +56,7 @@ type Output struct {
 	// Resources are empty when the output is gone or has no place in the layout.
 	Resources []routing.Resource
 	// Problem is set, and Resources are empty, when what was made breaks a rule of
-	// the Envoy API: a fault of this program. What was published before should stay.
+	// the Envoy API: a fault of this program, which must not take the rest with it.
 	Problem string
 }
 

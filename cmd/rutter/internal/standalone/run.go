@@ -21,6 +21,7 @@ import (
 	"github.com/rutter-gateway/rutter/ingest"
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
 	"github.com/rutter-gateway/rutter/projector"
+	"github.com/rutter-gateway/rutter/projector/route"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
 	"github.com/rutter-gateway/rutter/status-writer/files"
 	xdsserver "github.com/rutter-gateway/rutter/xds-server"
@@ -59,6 +60,9 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("read manifests: %w", err)
 	} else if !info.IsDir() {
 		return fmt.Errorf("read manifests: %s is not a directory", c.Dir)
+	}
+	if layout := route.Layout(c.RouteLayout); layout != route.LayoutScoped && layout != route.LayoutPlain {
+		return fmt.Errorf("route layout %q is unknown; use %s or %s", c.RouteLayout, route.LayoutScoped, route.LayoutPlain)
 	}
 	if net.ParseIP(c.ListenAddress) == nil {
 		return fmt.Errorf("listen address %q is not an IP address", c.ListenAddress)
@@ -113,6 +117,7 @@ func (r *run) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.screen.Say("Serving the manifests in %s; everything durable is in %s.", r.Dir, r.DataDir)
 	start("screen", r.screen.Run)
 	start("xds-server", server.Run)
 	start("projector", r.projector)

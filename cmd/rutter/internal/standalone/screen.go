@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest"
@@ -136,6 +137,11 @@ func (s *screen) Run(ctx context.Context) error {
 			if err := v.take(batch); err != nil {
 				return err
 			}
+			none := ""
+			if len(v.served) == 0 {
+				none = "No Gateway is served; `rutter show --data-dir " + s.config.DataDir + "` tells why."
+			}
+			s.sayOnce("gateways", none)
 		case r := <-s.receipts:
 			v.held[r.Gateway] = r
 			s.refused(v, r)
@@ -191,11 +197,12 @@ func serve(gateways map[string]bool, snap *routing.Snapshot) {
 	}
 }
 
-// has tells whether the Envoy of every Gateway that a version has holds it.
+// has tells whether the Envoy of every Gateway that is served holds a version;
+// the first one without having refused a part of it.
 func (v *view) has(version events.Version) bool {
 	for name := range v.served {
-		held := v.held[name].Held
-		if held.Incarnation != version.Incarnation || held.Sequence < version.Sequence {
+		r := v.held[name]
+		if r.Held.Incarnation != version.Incarnation || r.Held.Sequence < version.Sequence || v.state != nil && len(r.Refused) > 0 {
 			return false
 		}
 	}
@@ -267,7 +274,7 @@ func (s *screen) refused(v *view, r routing.EnvoyReceipt) {
 		topic := r.Node + refusal.Type + refusal.Name + refusal.Digest.String()
 		if !v.refusals[topic] {
 			v.refusals[topic] = true
-			s.Say("The Envoy of Gateway %s refused a part of %s, and keeps what it had: %s", r.Gateway, refusal.Origin, refusal.Reason)
+			s.Say("The Envoy of Gateway %s refused a part of %s; the rest is served: %s", r.Gateway, history.Object(refusal.Origin), refusal.Reason)
 		}
 	}
 }
@@ -289,7 +296,7 @@ func (s *screen) causes(ctx context.Context, snap *routing.Snapshot) string {
 		if err != nil || e.Type == events.TypeEpoch {
 			continue
 		}
-		name := e.Key.String()
+		name := history.Object(e.Key)
 		if e.Type == events.ObjectDeleted {
 			name += " deleted"
 		}

@@ -72,3 +72,11 @@ func readMarks(dir string) (map[string]Mark, error) {
 	}
 	return marks, nil
 }
+
+// ForgetMarks forgets how far the streams had come.
+func ForgetMarks(dir string) error {
+	if err := os.Remove(filepath.Join(dir, marksFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget marks: %w", err)
+	}
+	return nil
+}
