@@ -52,6 +52,8 @@ type Verdict struct {
 	// place of the refused one; empty where there was none, and there is then no
 	// resource of that name.
 	LastGood []byte `json:"lastGood,omitempty"`
+	// LastSealed is the sealed private key that belongs to LastGood, of a secret.
+	LastSealed []byte `json:"lastSealed,omitempty"`
 }
 
 // TimeReached records that a moment which routing depends on has come, such as

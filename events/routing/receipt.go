@@ -45,4 +45,6 @@ type Refusal struct {
 	// be no verdict, and each Envoy keeps what it has.
 	LastGood []byte `json:"lastGood,omitempty"`
 	Large    bool   `json:"large,omitempty"`
+	// LastSealed is the sealed private key that belongs to LastGood, of a secret.
+	LastSealed []byte `json:"lastSealed,omitempty"`
 }

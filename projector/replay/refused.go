@@ -39,7 +39,7 @@ func (e *Engine) admit(gateway string, r routing.Resource) (out routing.Resource
 		}
 		refused = &exclusion{origin: r.Origin, reason: v.Reason, replaced: len(v.LastGood) > 0}
 		seen[out.Digest] = true
-		out.Body, out.Digest = v.LastGood, routing.DigestOf(v.LastGood)
+		out.Body, out.Sealed, out.Digest = v.LastGood, v.LastSealed, routing.DigestOf(v.LastGood)
 		if !refused.replaced || seen[out.Digest] {
 			refused.replaced = false
 			return routing.Resource{}, false, refused

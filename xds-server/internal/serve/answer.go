@@ -111,6 +111,7 @@ func (c *client) refuse(now *store.Reading, typ string, i item, reason string) {
 		Time:         c.now(),
 		Origin:       refused.Origin,
 		LastGood:     lastGood,
+		LastSealed:   refused.LastSealed,
 		Large:        large,
 	}
 }

@@ -30,9 +30,9 @@ type Resource struct {
 	// Sealed is the private key of a secret; see [Keys].
 	Sealed []byte
 	Origin events.Key
-	// LastGood is the body that was served under this name before, for the report
-	// of an Envoy that refuses this one; nil for none.
-	LastGood []byte
+	// LastGood is the body that was served under this name before, with its sealed
+	// key, for the report of an Envoy that refuses this one; nil for none.
+	LastGood, LastSealed []byte
 	// Assignment is, for a cluster with endpoints by EDS, the name under which it
 	// asks for them; otherwise empty.
 	Assignment string

@@ -41,10 +41,10 @@ func (s *shelf) put(revision uint64, name string, r *Resource) (old *Resource) {
 		switch {
 		case old == nil:
 		case old.Digest == r.Digest:
-			r.LastGood = old.LastGood
+			r.LastGood, r.LastSealed = old.LastGood, old.LastSealed
 			return old
 		default:
-			r.LastGood = old.Body
+			r.LastGood, r.LastSealed = old.Body, old.Sealed
 		}
 	}
 	s.changes = append(s.changes, change{revision, name})
