@@ -15,5 +15,10 @@
 // Crash story: an object is either in the log, and then found there on start, or
 // it is not, and then the listing on start records the difference.
 //
-// Read service.go first, then internal/record.
+// Retention story: what still exists outlives the messages that said so. The index
+// is stored after each list, hourly and at the end; the EndpointSlices are recorded
+// again daily as baselines (see upkeep.go). Where events were lost all the same, all
+// that exists is recorded again under the identity it has.
+//
+// Read service.go first, then follow.go, upkeep.go and internal/record.
 package ingest

@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ type Config struct {
 	Folds, Versions events.Bucket
 	// CheckpointEvery is after how many events checkpoints are taken; 0 is 10,000.
 	CheckpointEvery uint64
+	// CheckpointSoon and CheckpointInterval are after which time they are taken
+	// where fewer events are folded; 1 min and 6 h when zero.
+	CheckpointSoon, CheckpointInterval time.Duration
 	// Stalled is told that publishing cannot go on for now and, with nil, that it does again.
 	Stalled func(error)
 	Now     func() time.Time
@@ -40,17 +44,19 @@ const FoldBucket = checkpoint.Bucket
 const chunkBytes = 512 << 10
 
 const (
-	defaultCheckpointEvery = 10_000
-	retryAfter             = time.Second
+	defaultCheckpointEvery    = 10_000
+	defaultCheckpointSoon     = time.Minute
+	defaultCheckpointInterval = 6 * time.Hour
+	retryAfter                = time.Second
 )
 
 // Run publishes until ctx ends. It returns an error when the log refuses for
 // good ([events.ErrFenced]: another projector took over), cannot be read, or
 // holds an event that this build does not understand.
 func Run(ctx context.Context, c Config) error {
-	if c.CheckpointEvery == 0 {
-		c.CheckpointEvery = defaultCheckpointEvery
-	}
+	c.CheckpointEvery = cmp.Or(c.CheckpointEvery, defaultCheckpointEvery)
+	c.CheckpointSoon = cmp.Or(c.CheckpointSoon, defaultCheckpointSoon)
+	c.CheckpointInterval = cmp.Or(c.CheckpointInterval, defaultCheckpointInterval)
 	s := &service{Config: c}
 	err := s.run(ctx)
 	if ctx.Err() != nil {
@@ -81,7 +87,7 @@ func (s *service) run(ctx context.Context) error {
 	}
 	checkpoints := checkpoint.Start(ctx, checkpoint.Config{
 		Events: s.Events, Snapshots: s.Snapshots, Folds: s.Folds, Versions: s.Versions,
-		Every: s.CheckpointEvery, Logger: s.Logger,
+		Every: s.CheckpointEvery, Soon: s.CheckpointSoon, Interval: s.CheckpointInterval, Logger: s.Logger,
 	}, s.engine.State().Version.Sequence)
 	defer checkpoints.Wait()
 	defer cancel()
@@ -129,6 +135,7 @@ func (s *service) restore(ctx context.Context) (behind uint64, err error) {
 		return 0, fmt.Errorf("open SNAPSHOTS: %w", err)
 	}
 	s.chunk = min(chunkBytes, snapshots.MaxData)
+	state.Slim() // checkpoints are made beside this, from the log
 	s.engine = replay.FromState(state)
 	s.engine.Resume(published)
 	return info.Last, nil

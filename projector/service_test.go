@@ -42,15 +42,22 @@ func newRig(t *testing.T) *rig {
 	must(t, err)
 	r.versions, err = log.Bucket(t.Context(), routing.CheckpointBucket)
 	must(t, err)
-	r.writer, err = r.events.Acquire(t.Context(), events.LeaseConfig{Cluster: "local", Holder: "test", Sole: true, Open: func(epoch uint64) events.Message {
+	r.acquire()
+	return r
+}
+
+// acquire opens an epoch of EVENTS.
+func (r *rig) acquire() {
+	r.t.Helper()
+	var err error
+	r.writer, err = r.events.Acquire(r.t.Context(), events.LeaseConfig{Cluster: "local", Holder: "test", Sole: true, Open: func(epoch uint64) events.Message {
 		data, _ := json.Marshal(events.EpochOpened{Epoch: epoch, Holder: "test", Settings: &events.Settings{
 			ControllerName: "rutter.dev/gateway-controller", ListenAddress: "127.0.0.1", RouteLayout: "plain",
 			Resources: []string{events.Gateways, events.HTTPRoutes},
 		}})
 		return events.Encode(events.Event{ID: fmt.Sprint("epoch/", epoch), Type: events.TypeEpoch, Cluster: "local", Key: events.EpochKey(events.StreamEvents), Time: time.Unix(1, 0), Epoch: epoch, Data: data})
 	}})
-	must(t, err)
-	return r
+	must(r.t, err)
 }
 
 func must(t *testing.T, err error) {

@@ -19,8 +19,10 @@ import (
 //
 // Where it cannot go on from the position it has (at first, or when the stream
 // was rebuilt or no longer reaches back), it builds a new table beside the one
-// that is served, and changes over when that is complete: a list was completed in
-// it, and everything that was in the stream at the beginning is read. So a
+// that is served, and changes over when that is complete: a list was begun and
+// completed in it (between the two stands every slice that exists, so that it does
+// not matter what retention has removed before), and everything that was in the
+// stream at the beginning is read. So a
 // half-read world is never served (invariant 5), and an old one rather than none.
 type endpointsFollower struct {
 	store      *store.Store
@@ -110,7 +112,8 @@ func (f *endpointsFollower) resume(ctx context.Context, stream Endpoints) error 
 func (f *endpointsFollower) advance(batch []events.Message) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, err := f.apply(f.table, batch, func(m events.Message) { f.position.Sequence = m.Sequence })
+	var list listing
+	err := f.apply(f.table, batch, &list, func(m events.Message) { f.position.Sequence = m.Sequence })
 	f.store.SetEndpoints(f.table.Take())
 	return err
 }
@@ -121,16 +124,15 @@ func (f *endpointsFollower) rebuild(ctx context.Context, stream Endpoints, info 
 	table, position := endpoints.NewTable(nil), disk.Position{Incarnation: info.Incarnation}
 	reader := stream.Reader(0)
 	defer reader.Close()
-	for listed := false; !listed || position.Sequence < info.Last; {
+	var list listing
+	for !list.completed || position.Sequence < info.Last {
 		batch, err := reader.Next(ctx)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", events.StreamEndpoints, err)
 		}
-		completed, err := f.apply(table, batch, func(m events.Message) { position.Sequence = m.Sequence })
-		if err != nil {
+		if err := f.apply(table, batch, &list, func(m events.Message) { position.Sequence = m.Sequence }); err != nil {
 			return err
 		}
-		listed = listed || completed
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -145,18 +147,27 @@ func (f *endpointsFollower) replace(table *endpoints.Table, position disk.Positi
 	f.store.ReplaceEndpoints(table.All())
 }
 
-// apply adds messages to a table and calls done after each. It tells whether a
-// list of the slices was completed in them. An envelope that this build does not
-// know is an error; a slice that cannot be read leaves its last state in force.
-func (f *endpointsFollower) apply(table *endpoints.Table, batch []events.Message, done func(events.Message)) (completed bool, err error) {
+// listing tells whether a list of the slices was begun, and then completed.
+type listing struct{ begun, completed bool }
+
+func (l *listing) add(e events.Event) {
+	if e.Key != events.SyncKey(events.EndpointSlices) {
+		return
+	}
+	l.begun = l.begun || e.Type == events.TypeSyncStart
+	l.completed = l.completed || l.begun && e.Type == events.TypeSyncDone
+}
+
+// apply adds messages to a table and a listing, and calls done after each. An
+// envelope that this build does not know is an error; a slice that cannot be read
+// leaves its last state in force.
+func (f *endpointsFollower) apply(table *endpoints.Table, batch []events.Message, list *listing, done func(events.Message)) error {
 	for _, m := range batch {
 		e, err := events.Decode(m)
 		if err != nil {
-			return completed, fmt.Errorf("read %s: %w", events.StreamEndpoints, err)
+			return fmt.Errorf("read %s: %w", events.StreamEndpoints, err)
 		}
-		if e.Type == events.TypeSyncDone && e.Key == events.SyncKey(events.EndpointSlices) {
-			completed = true
-		}
+		list.add(e)
 		if err := table.Apply(e); err != nil {
 			f.unreadable.Inc()
 			f.logger.Warn("endpointslice cannot be read; its last state stays in force",
@@ -164,5 +175,5 @@ func (f *endpointsFollower) apply(table *endpoints.Table, batch []events.Message
 		}
 		done(m)
 	}
-	return completed, nil
+	return nil
 }

@@ -68,6 +68,7 @@ func TestNothingIsServedBeforeAListOfEndpointsIsComplete(t *testing.T) {
 	s := newSystem(t)
 	s.publish(site("one", "a")...)
 	s.append(events.StreamEndpoints, events.Encode(sample.SliceEvent("a", 80, "10.0.0.1")))
+	s.bracket(events.TypeSyncDone) // of a list whose beginning retention has removed
 	server := s.serve("127.0.0.1:0", s.open)
 	e := simulated(t, server)
 	s.awaitReceipt("the Envoy is connected", func(r *routing.Receipt) bool { return len(r.Envoys) == 1 })

@@ -77,15 +77,21 @@ func (s *system) publish(world ...routing.Resource) events.Version {
 	return version.Version
 }
 
-// slices records slices, and that the list is complete.
+// slices records a list of slices, between its brackets.
 func (s *system) slices(all ...events.Event) {
 	s.t.Helper()
+	s.bracket(events.TypeSyncStart)
 	for _, e := range all {
 		s.append(events.StreamEndpoints, events.Encode(e))
 	}
+	s.bracket(events.TypeSyncDone)
+}
+
+func (s *system) bracket(kind events.Type) {
+	s.t.Helper()
 	s.synced++
 	s.append(events.StreamEndpoints, events.Encode(events.Event{
-		ID: fmt.Sprintf("sync/%d", s.synced), Type: events.TypeSyncDone, Cluster: testCluster, Key: events.SyncKey(events.EndpointSlices),
+		ID: fmt.Sprintf("sync/%d", s.synced), Type: kind, Cluster: testCluster, Key: events.SyncKey(events.EndpointSlices),
 		Time: time.Unix(1, 0), Data: []byte(`{"resource":"endpointslices"}`),
 	}))
 }

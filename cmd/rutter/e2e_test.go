@@ -1,10 +1,15 @@
 package main
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
@@ -336,5 +342,62 @@ func TestNoRequestFailsWhileRoutesWithNewBackendsComeAndChange(t *testing.T) {
 			}
 		}
 	}
+	r.verified()
+}
+
+// weakCertificate is one that Envoy refuses: its RSA key is too short. Nothing
+// before Envoy minds.
+func weakCertificate(t *testing.T, host string) (cert, key []byte) {
+	t.Helper()
+	t.Setenv("GODEBUG", "rsa1024min=0")
+	private, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that is the point
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	must(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+}
+
+func TestWhatEnvoyRefusesFallsBackToWhatItHad(t *testing.T) {
+	r := newRig(t)
+	good, goodKey := gwtest.Certificate(t, "one.example.com")
+	r.save("secret", secret("one", good, goodKey))
+	r.save("gateway", class+fmt.Sprintf(`apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: rutter
+  listeners:
+  - {name: one, port: %d, protocol: HTTPS, hostname: one.example.com, tls: {certificateRefs: [{name: one}]}}
+`, r.port))
+	r.save("route", strings.Replace(routeManifest("web", "/", r.backend("web")), "hostnames: [web.example.com]", "hostnames: [one.example.com]", 1))
+	r.start()
+	weak, weakKey := weakCertificate(t, "one.example.com")
+	r.save("secret", secret("one", weak, weakKey))
+	r.says("The Envoy of Gateway default/gw refused a part of secret/default/one; the rest is served:")
+	r.eventually("the verdict is published", func() error {
+		_, out := r.command("show", "gw", "-o", "json")
+		if !strings.Contains(out, "rutter.dev/Refused") {
+			return errors.New("there is no condition rutter.dev/Refused")
+		}
+		return nil
+	})
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{ServerName: "one.example.com", InsecureSkipVerify: true}} //nolint:gosec // any certificate will do
+	status, _, err := get(t.Context(), transport, fmt.Sprintf("https://127.0.0.1:%d/", r.port), "one.example.com")
+	if err != nil || status != 200 {
+		t.Errorf("after the refusal a request gets %d (%v), want 200 by what Envoy had", status, err)
+	}
+	r.verified()
+	r.stop()
+	// An Envoy that starts anew gets what the old one had, and not what was refused.
+	r.start()
+	status, _, err = get(t.Context(), transport, fmt.Sprintf("https://127.0.0.1:%d/", r.port), "one.example.com")
+	if err != nil || status != 200 {
+		t.Errorf("after a restart a request gets %d (%v), want 200", status, err)
+	}
+	r.holdsNoPrivateKey(goodKey, weakKey)
 	r.verified()
 }

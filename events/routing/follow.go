@@ -143,11 +143,6 @@ func getCheckpoint(ctx context.Context, bucket events.Bucket, name string) (*Che
 // Next waits for at least one version and returns all that are there, in order.
 // The first may be a whole version (Previous zero): what was held before is void.
 func (f *Follower) Next(ctx context.Context) ([]*Snapshot, error) {
-	if f.full != nil {
-		full := f.full
-		f.full = nil
-		return []*Snapshot{full}, nil
-	}
 	for {
 		snapshots, err := f.read(ctx)
 		if err != nil || len(snapshots) > 0 {
@@ -156,8 +151,25 @@ func (f *Follower) Next(ctx context.Context) ([]*Snapshot, error) {
 	}
 }
 
-// read is one batch of messages, and the versions that end in it.
+// NextUntil is Next for what is there already: none once SNAPSHOTS is read up to
+// the sequence last, where Next would wait. What ends SNAPSHOTS need not be a
+// version.
+func (f *Follower) NextUntil(ctx context.Context, last uint64) ([]*Snapshot, error) {
+	for f.full != nil || f.position.Sequence < last {
+		snapshots, err := f.read(ctx)
+		if err != nil || len(snapshots) > 0 {
+			return snapshots, err
+		}
+	}
+	return nil, nil
+}
+
+// read is the checkpoint, or one batch of messages: the versions that end in it.
 func (f *Follower) read(ctx context.Context) ([]*Snapshot, error) {
+	if full := f.full; full != nil {
+		f.full = nil
+		return []*Snapshot{full}, nil
+	}
 	messages, err := f.reader.Next(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read SNAPSHOTS: %w", err)
@@ -194,14 +206,13 @@ func (f *Follower) load(ctx context.Context, take func(*Snapshot) bool) (*State,
 		return nil, fmt.Errorf("open SNAPSHOTS: %w", err)
 	}
 	state := NewState()
-	for f.full != nil || f.position.Sequence < info.Last {
-		next := f.read
-		if f.full != nil {
-			next = f.Next
-		}
-		snapshots, err := next(ctx)
+	for {
+		snapshots, err := f.NextUntil(ctx, info.Last)
 		if err != nil {
 			return nil, err
+		}
+		if len(snapshots) == 0 {
+			return state, nil
 		}
 		for _, s := range snapshots {
 			if !take(s) {
@@ -215,7 +226,6 @@ func (f *Follower) load(ctx context.Context, take func(*Snapshot) bool) (*State,
 			}
 		}
 	}
-	return state, nil
 }
 
 // Position is where in SNAPSHOTS the follower has read to.

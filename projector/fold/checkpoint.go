@@ -36,6 +36,9 @@ type checkpointObject struct {
 // MarshalJSON is the state as a checkpoint: [State.UnmarshalJSON] gives back a
 // state that folds on exactly as this one would. The same state has the same bytes.
 func (s *State) MarshalJSON() ([]byte, error) {
+	if s.slim {
+		panic("fold: a slim state has no bytes to make a checkpoint of")
+	}
 	c := checkpoint{
 		Format: routing.FormatVersion, Version: s.Version, Time: s.Time, Epoch: s.Epoch, Settings: s.Settings, Chain: s.Chain,
 	}

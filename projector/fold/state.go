@@ -35,6 +35,8 @@ type State struct {
 	// changes it for ever after.
 	Chain routing.Digest
 
+	// slim states keep no recorded bytes, see Slim.
+	slim     bool
 	synced   map[string]bool
 	objects  map[string]map[events.Key]*Object
 	verdicts map[VerdictKey]events.Verdict
@@ -72,6 +74,18 @@ func NewState(incarnation string) *State {
 		synced:   map[string]bool{},
 		objects:  map[string]map[events.Key]*Object{},
 		verdicts: map[VerdictKey]events.Verdict{},
+	}
+}
+
+// Slim drops the recorded bytes of all objects, now and from here on. They are only
+// needed for a checkpoint: a slim state folds and routes as any other, and cannot
+// be marshalled.
+func (s *State) Slim() {
+	s.slim = true
+	for _, byKey := range s.objects {
+		for _, o := range byKey { //determinism: each object by itself
+			o.raw, o.good = nil, nil
+		}
 	}
 }
 
@@ -234,6 +248,9 @@ func (s *State) put(e events.Event) {
 	next.Since = e.Sequence
 	if last := byKey[e.Key]; last != nil && last.UID == next.UID && last.Generation == next.Generation {
 		next.Since = last.Since
+	}
+	if s.slim {
+		next.raw, next.good = nil, nil
 	}
 	byKey[e.Key] = next
 }

@@ -82,12 +82,15 @@ func Verify(ctx context.Context, log Log, progress func(Report)) (*Report, error
 	}
 	v := &verifier{
 		report: &Report{}, incarnation: info.Incarnation, start: log.Start.Version.Sequence,
-		engine: FromState(log.Start), state: routing.NewState(), last: snapshots.Last, budget: scratchBudget,
+		engine: FromState(log.Start), state: routing.NewState(), budget: scratchBudget,
 	}
 	v.events = &cursor{reader: log.Events.Reader(log.Start.Version.Sequence + 1), last: info.Last}
 	defer v.events.reader.Close()
-	for log.Versions.Position().Sequence < snapshots.Last && len(v.report.Findings) < maxFindings {
-		batch, err := log.Versions.Next(ctx)
+	for len(v.report.Findings) < maxFindings {
+		batch, err := log.Versions.NextUntil(ctx, snapshots.Last)
+		if err == nil && len(batch) == 0 {
+			break
+		}
 		switch err := v.versions(ctx, batch, err); {
 		case errors.Is(err, errUncomparable):
 			return v.report, nil
@@ -108,7 +111,6 @@ type verifier struct {
 	report      *Report
 	incarnation string
 	start       uint64
-	last        uint64
 	engine      *Engine
 	events      *cursor
 	state       *routing.State

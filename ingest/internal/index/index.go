@@ -5,17 +5,19 @@
 //
 // It promises that folding the whole stream, or a checkpoint and the tail after
 // it, gives the same index. It holds no object contents, except those of
-// GatewayClasses, whose schema has rules about updates.
+// GatewayClasses, whose schema has rules about updates, and of EndpointSlices,
+// which are recorded again before retention removes them.
+//
+// Read index.go first, then checkpoint.go.
 package index
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -28,22 +30,33 @@ import (
 // object came from.
 const SourceAnnotation = "rutter.dev/manifest"
 
-// Bucket is the object store of the checkpoints of the index.
-const Bucket = "rutter-ingest"
-
 // Entry is what is known of one recorded object.
 type Entry struct {
-	UID        string `json:"uid"`
-	Generation int64  `json:"generation,omitempty"`
-	Created    string `json:"created"`
+	// Sequence is that of the event that recorded it last.
+	Sequence        uint64 `json:"sequence"`
+	UID             string `json:"uid"`
+	ResourceVersion string `json:"resourceVersion"`
+	Generation      int64  `json:"generation,omitempty"`
+	Created         string `json:"created"`
 	// Hash is over the content, SpecHash over what the generation counts.
 	Hash     string `json:"hash"`
 	SpecHash string `json:"specHash,omitempty"`
 	File     string `json:"file,omitempty"`
 	// Secrets are those that a Gateway refers to.
 	Secrets []events.Key `json:"secrets,omitempty"`
-	// Object is kept for GatewayClasses only.
-	Object map[string]any `json:"object,omitempty"`
+	// Object is kept for GatewayClasses only, Payload for EndpointSlices only.
+	Object  map[string]any  `json:"object,omitempty"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+	// Recipient is to whom the key of a Secret is sealed.
+	Recipient string `json:"recipient,omitempty"`
+	// Again asks to record the object again even where it says the same.
+	Again bool `json:"again,omitempty"`
+}
+
+// Mark is a place in a stream.
+type Mark struct {
+	Sequence uint64    `json:"sequence"`
+	Time     time.Time `json:"time"`
 }
 
 // Index is the recorded objects of one stream.
@@ -53,6 +66,11 @@ type Index struct {
 	// ResourceVersion is the highest that was ever given out.
 	ResourceVersion uint64
 	Entries         map[events.Key]*Entry
+	// Begun is where the last list of the EndpointSlices begins, Whole where the
+	// last complete one does: from there on the stream holds each that exists.
+	Begun, Whole Mark
+	// Recipient is that of the present epoch.
+	Recipient string
 }
 
 // New is the index before the first message.
@@ -65,9 +83,33 @@ func (x *Index) Apply(e events.Event) error {
 	x.Position.Sequence = e.Sequence
 	switch e.Type {
 	case events.ObjectApplied, events.ObjectBaseline, events.ObjectDeleted:
-	default:
-		return nil
+		return x.applyObject(e)
+	case events.TypeEpoch:
+		return x.openEpoch(e)
+	case events.TypeSyncStart:
+		if e.Key == events.SyncKey(events.EndpointSlices) {
+			x.Begun = Mark{Sequence: e.Sequence, Time: e.Time}
+		}
+	case events.TypeSyncDone:
+		if e.Key == events.SyncKey(events.EndpointSlices) {
+			x.Whole = x.Begun
+		}
 	}
+	return nil
+}
+
+func (x *Index) openEpoch(e events.Event) error {
+	var opened events.EpochOpened
+	if err := json.Unmarshal(e.Data, &opened); err != nil {
+		return fmt.Errorf("index event %d (%s): %w", e.Sequence, e.Key, err)
+	}
+	if opened.Settings != nil {
+		x.Recipient = opened.Settings.Recipient
+	}
+	return nil
+}
+
+func (x *Index) applyObject(e events.Event) error {
 	var object map[string]any
 	if err := json.Unmarshal(e.Data, &object); err != nil {
 		return fmt.Errorf("index event %d (%s): %w", e.Sequence, e.Key, err)
@@ -85,12 +127,16 @@ func (x *Index) Apply(e events.Event) error {
 	if err != nil {
 		return fmt.Errorf("index event %d (%s): %w", e.Sequence, e.Key, err)
 	}
+	if e.Key.Resource == events.Secrets {
+		entry.Recipient = x.Recipient
+	}
 	x.Entries[e.Key] = entry
 	return nil
 }
 
 func newEntry(e events.Event, object, metadata map[string]any) (*Entry, error) {
-	entry := &Entry{}
+	entry := &Entry{Sequence: e.Sequence}
+	entry.ResourceVersion, _ = metadata["resourceVersion"].(string)
 	entry.UID, _ = metadata["uid"].(string)
 	entry.Created, _ = metadata["creationTimestamp"].(string)
 	if g, ok := metadata["generation"].(float64); ok {
@@ -113,6 +159,8 @@ func newEntry(e events.Event, object, metadata map[string]any) (*Entry, error) {
 		entry.Secrets = Secrets(&gw)
 	case events.GatewayClasses:
 		entry.Object = object
+	case events.EndpointSlices:
+		entry.Payload = e.Data
 	}
 	return entry, nil
 }
@@ -176,97 +224,4 @@ func Secrets(gw *gatewayv1.Gateway) []events.Key {
 	}
 	slices.SortFunc(keys, events.Key.Compare)
 	return keys
-}
-
-// stored is the form of a checkpoint.
-type stored struct {
-	Position        events.Version   `json:"position"`
-	ResourceVersion uint64           `json:"resourceVersion"`
-	Entries         map[string]Entry `json:"entries"`
-}
-
-// Save stores the index under the name of its stream.
-func (x *Index) Save(ctx context.Context, bucket events.Bucket, stream string) error {
-	s := stored{Position: x.Position, ResourceVersion: x.ResourceVersion, Entries: map[string]Entry{}}
-	for key, e := range x.Entries {
-		s.Entries[key.String()] = *e
-	}
-	data, err := json.Marshal(s)
-	if err == nil {
-		err = bucket.Put(ctx, stream, data)
-	}
-	if err != nil {
-		return fmt.Errorf("store index of %s: %w", stream, err)
-	}
-	return nil
-}
-
-// Load folds the checkpoint of a stream, if there is one of this incarnation, and
-// all that the stream holds after it.
-func Load(ctx context.Context, bucket events.Bucket, name string, stream events.Stream) (*Index, error) {
-	info, err := stream.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
-	}
-	x, err := restore(ctx, bucket, name, info)
-	if err != nil {
-		return nil, err
-	}
-	return x, x.CatchUp(ctx, stream, info.Last)
-}
-
-func restore(ctx context.Context, bucket events.Bucket, name string, info events.StreamInfo) (*Index, error) {
-	x := New(info.Incarnation)
-	data, err := bucket.Get(ctx, name)
-	if errors.Is(err, events.ErrNotFound) {
-		return x, nil
-	}
-	var s stored
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read index of %s: %w", name, err)
-	}
-	if s.Position.Incarnation != info.Incarnation || s.Position.Sequence > info.Last {
-		return x, nil
-	}
-	x.Position, x.ResourceVersion = s.Position, s.ResourceVersion
-	for text, e := range s.Entries {
-		key, err := events.ParseKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("read index of %s: %w", name, err)
-		}
-		x.Entries[key] = &e
-	}
-	return x, nil
-}
-
-// CatchUp folds in what the stream holds up to the sequence last.
-func (x *Index) CatchUp(ctx context.Context, stream events.Stream, last uint64) error {
-	if x.Position.Sequence >= last {
-		return nil
-	}
-	from := x.Position.Sequence
-	if from > 0 {
-		from++
-	}
-	reader := stream.Reader(from)
-	defer reader.Close()
-	for x.Position.Sequence < last {
-		messages, err := reader.Next(ctx)
-		if err != nil {
-			return fmt.Errorf("read what is recorded: %w", err)
-		}
-		for _, m := range messages {
-			e, err := events.Decode(m)
-			if err != nil {
-				return err
-			}
-			if err := x.Apply(e); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

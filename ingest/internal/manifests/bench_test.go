@@ -56,6 +56,41 @@ func BenchmarkInitialLoad(b *testing.B) {
 	}
 }
 
+// BenchmarkRestart reads 10,000 routes that are recorded and did not change, with
+// and without knowing that this build has accepted them before.
+func BenchmarkRestart(b *testing.B) {
+	dir := manyRoutes(b, 10_000)
+	r := openBench(b, dir)
+	changes, err := r.Next(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	accepted := r.Accepted()
+	var recorded []manifests.Recorded
+	for _, o := range changes.Applied {
+		recorded = append(recorded, manifests.Recorded{Key: o.Key, File: o.Source.File, Hash: o.Hash})
+	}
+	if err := r.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for name, known := range map[string][]manifests.Accepted{"known": accepted, "unknown": nil} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				r, err := manifests.Open(manifests.Config{Dir: dir, Recorded: recorded, Accepted: known, Logger: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if changes, err := r.Next(b.Context()); err != nil || !changes.Empty() {
+					b.Fatalf("%d objects, %v", len(changes.Applied), err)
+				}
+				if err := r.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkSaveToChange is the time from saving one of 10,000 files to its change.
 func BenchmarkSaveToChange(b *testing.B) {
 	dir := manyRoutes(b, 10_000)

@@ -18,13 +18,17 @@ import (
 // maxDocument is the size of the largest request that the API server reads.
 const maxDocument = 3 << 20
 
-// verdict is what a document (or an item of a list) came to. Exactly one of
-// object, refused and ignored is set. A verdict is never written to.
+// verdict is what a document (or an item of a list) came to: accepted unless it
+// is refused or ignored. A verdict is never written to.
 type verdict struct {
 	// key is the object that the document is about; zero if that cannot be read.
 	key events.Key
 	// object is its normalize.JSON, which takes a tenth of the memory of the map.
-	object  []byte
+	// It is nil where decode is set.
+	object []byte
+	// decode is set on a document that was accepted before: it is decoded when its
+	// object is asked for, which it seldom is.
+	decode  func() []*verdict
 	hash    string // normalize.Hash of the object
 	refused string
 	ignored string
@@ -168,8 +172,23 @@ func keyOf(object map[string]any, k kind) events.Key {
 	return events.Key{Resource: k.resource, Namespace: namespace, Name: name}
 }
 
-// replace says whether the API server would let the object of v take the place
-// of old, and returns it.
+// accepted tells whether the document puts an object in force.
+func (v *verdict) accepted() bool { return v.refused == "" && v.ignored == "" }
+
+// decoded is v with its object.
+func (v *verdict) decoded() (*verdict, error) {
+	if v.decode == nil {
+		return v, nil
+	}
+	all := v.decode()
+	if len(all) != 1 || all[0].key != v.key || all[0].hash != v.hash {
+		return nil, fmt.Errorf("%s is not what it was known to be; touch the file to have it read anew", describe(v.key))
+	}
+	return all[0], nil
+}
+
+// replace says whether the API server would let the object of v, which is
+// decoded, take the place of old, and returns it.
 func (v *verdict) replace(old []byte) (map[string]any, error) {
 	object, err := parse(v.object)
 	if err != nil || old == nil {

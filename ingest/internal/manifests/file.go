@@ -2,7 +2,6 @@ package manifests
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"runtime"
 	"slices"
 	"sync"
@@ -30,7 +29,7 @@ type file struct {
 
 // document is a document with the verdicts on it.
 type document struct {
-	hash     [sha256.Size]byte
+	digest   string
 	line     int
 	verdicts []*verdict
 }
@@ -173,18 +172,21 @@ func (s *set) read(d *decoder, files []content) []update {
 	out := make([]update, len(files))
 	var work []func()
 	for i, c := range files {
-		known := map[[sha256.Size]byte][]*verdict{}
+		known := map[string][]*verdict{}
 		if f, ok := s.files[c.path]; ok {
 			for _, doc := range f.documents {
-				known[doc.hash] = doc.verdicts
+				known[doc.digest] = doc.verdicts
 			}
 		}
 		texts := split(c.path, c.data)
 		out[i] = update{path: c.path, documents: make([]document, len(texts))}
 		for j, t := range texts {
 			doc := &out[i].documents[j]
-			doc.hash, doc.line = sha256.Sum256(t.data), t.line
-			doc.verdicts = known[doc.hash]
+			doc.digest, doc.line = t.digest(), t.line
+			doc.verdicts = known[doc.digest]
+			if doc.verdicts == nil {
+				doc.verdicts = s.acceptedBefore(d, t, doc.digest)
+			}
 			// The words of a refusal may name lines, which move.
 			if len(doc.verdicts) == 0 || slices.ContainsFunc(doc.verdicts, func(v *verdict) bool { return v.refused != "" }) {
 				work = append(work, func() { doc.verdicts = d.decode(t) })

@@ -94,6 +94,16 @@ type Recorded struct {
 	Object map[string]any
 }
 
+// Accepted is a document that was found good, by what it says rather than by
+// where it stands. Of no use to another build: its schemas and defaults may differ.
+type Accepted struct {
+	// Text is the SHA-256 of the document, in hex.
+	Text string     `json:"text"`
+	Key  events.Key `json:"key"`
+	// Hash is that of the Object that it is.
+	Hash string `json:"hash"`
+}
+
 // describe names an object for people: httproutes default/r.
 func describe(key events.Key) string {
 	return strings.TrimSpace(key.Resource + " " + strings.TrimPrefix(key.Namespace+"/"+key.Name, "/"))

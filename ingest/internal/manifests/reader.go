@@ -26,6 +26,9 @@ type Config struct {
 	// Recorded is what was in force before. With it, the first Changes holds the
 	// difference to it; without, everything.
 	Recorded []Recorded
+	// Accepted is what Reader.Accepted of this same build returned: those documents
+	// are not validated again.
+	Accepted []Accepted
 	Logger   *slog.Logger
 }
 
@@ -82,7 +85,7 @@ func Open(cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open manifests: %w", err)
 	}
-	known, err := newSet(cfg.Settle, cfg.Recorded)
+	known, err := newSet(cfg.Settle, cfg.Recorded, cfg.Accepted)
 	if err != nil {
 		return nil, fmt.Errorf("open manifests: %w", err)
 	}
@@ -109,6 +112,9 @@ func (r *Reader) Close() error { return r.tree.watcher.Close() }
 
 // Problems are all that there are at the moment, in the order of the files.
 func (r *Reader) Problems() []Problem { return r.set.problems() }
+
+// Accepted are the documents in the directory that are accepted, sorted by Text.
+func (r *Reader) Accepted() []Accepted { return r.set.acceptedNow() }
 
 // Next returns the content of the directory on its first call and waits for the
 // next changes on the others. A file that is being written is left out until it

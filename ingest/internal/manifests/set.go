@@ -25,6 +25,7 @@ type set struct {
 	claims   map[events.Key][]*slot // in order
 	holds    map[events.Key]int
 	inForce  map[events.Key]inForce
+	accepted map[string]Accepted      // by Text: documents that were accepted before this reader
 	vanished map[events.Key]time.Time // when it is to be deleted
 }
 
@@ -34,14 +35,18 @@ type inForce struct {
 	object []byte // nil if unknown
 }
 
-func newSet(settle time.Duration, recorded []Recorded) (*set, error) {
+func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*set, error) {
 	s := &set{
 		settle:   settle,
 		files:    map[string]*file{},
 		claims:   map[events.Key][]*slot{},
 		holds:    map[events.Key]int{},
 		inForce:  map[events.Key]inForce{},
+		accepted: make(map[string]Accepted, len(accepted)),
 		vanished: map[events.Key]time.Time{},
+	}
+	for _, a := range accepted {
+		s.accepted[a.Text] = a
 	}
 	for _, r := range recorded {
 		known := inForce{hash: r.Hash}
@@ -147,21 +152,25 @@ func (s *set) resolve(key events.Key, now time.Time) (Object, bool) {
 	owner := claims[0]
 	for _, claim := range claims {
 		claim.problem = claim.verdict.refused
-		if claim != owner && claim.verdict.object != nil {
+		if claim != owner && claim.verdict.accepted() {
 			claim.problem = fmt.Sprintf("%s is already defined in %s", describe(key), owner.source())
 		}
 	}
 	old, exists := s.inForce[key]
-	if owner.verdict.object == nil || exists && old.hash == owner.verdict.hash {
+	if !owner.verdict.accepted() || exists && old.hash == owner.verdict.hash {
 		return Object{}, false
 	}
-	object, err := owner.verdict.replace(old.object)
+	var object map[string]any
+	next, err := owner.verdict.decoded()
+	if err == nil {
+		object, err = next.replace(old.object)
+	}
 	if err != nil {
 		owner.problem = err.Error()
 		return Object{}, false
 	}
-	s.inForce[key] = inForce{hash: owner.verdict.hash, object: owner.verdict.object}
-	return Object{Key: key, Object: object, Hash: owner.verdict.hash, Source: owner.source()}, true
+	s.inForce[key] = inForce{hash: next.hash, object: next.object}
+	return Object{Key: key, Object: object, Hash: next.hash, Source: owner.source()}, true
 }
 
 // release notes that nothing claims an object any more.

@@ -23,7 +23,7 @@ type story struct {
 
 func newStory(t *testing.T, recorded ...Recorded) *story {
 	t.Helper()
-	known, err := newSet(testSettle, recorded)
+	known, err := newSet(testSettle, recorded, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,8 @@
 //
 //	object ──(mint identity, compare with the index)──► event, or nothing
 //
-// It promises that an object which says what is recorded already gives no event,
-// and that identity is given out as the API server would: a uid per creation, a
+// It promises that an object which says what is recorded already gives no event
+// (or, where the index asks to record it again, a baseline), and that identity is given out as the API server would: a uid per creation, a
 // resourceVersion per change, a generation per change of what is specified. It
 // refuses Secrets and ConfigMaps that nothing refers to: they are held back until
 // something does.
@@ -145,8 +145,12 @@ func (r *Recorder) applied(o manifests.Object) (events.Event, bool, error) {
 	if err != nil {
 		return events.Event{}, false, fmt.Errorf("record %s: %w", o.Key, err)
 	}
+	kind := events.ObjectApplied
 	if known != nil && known.Hash == hash && known.File == o.Source.File {
-		return events.Event{}, false, nil
+		if !known.Again {
+			return events.Event{}, false, nil
+		}
+		kind = events.ObjectBaseline
 	}
 	specHash, err := index.SpecHash(o.Key.Resource, object)
 	if err != nil {
@@ -170,7 +174,7 @@ func (r *Recorder) applied(o manifests.Object) (events.Event, bool, error) {
 		return events.Event{}, false, fmt.Errorf("record %s: %w", o.Key, err)
 	}
 	return events.Event{
-		ID: entry.UID + "/" + version, Type: events.ObjectApplied, Cluster: r.Cluster, Key: o.Key, Time: now, Data: data,
+		ID: entry.UID + "/" + version, Type: kind, Cluster: r.Cluster, Key: o.Key, Time: now, Data: data,
 	}, true, nil
 }
 
@@ -233,6 +237,22 @@ func (r *Recorder) deleted(key events.Key) (events.Event, bool, error) {
 	return events.Event{
 		ID: known.UID + "/" + version, Type: events.ObjectDeleted, Cluster: r.Cluster, Key: key, Time: r.Now().UTC(), Data: data,
 	}, true, nil
+}
+
+// Baselines record the EndpointSlices again that were recorded before the
+// sequence before, exactly as they were.
+func (r *Recorder) Baselines(before uint64) []events.Event {
+	var out []events.Event
+	now := r.Now().UTC()
+	for key, e := range r.Endpoints.Entries {
+		if e.Sequence < before {
+			out = append(out, events.Event{
+				ID: e.UID + "/" + e.ResourceVersion, Type: events.ObjectBaseline, Cluster: r.Cluster, Key: key, Time: now, Data: e.Payload,
+			})
+		}
+	}
+	slices.SortFunc(out, func(a, b events.Event) int { return a.Key.Compare(b.Key) })
+	return out
 }
 
 func (r *Recorder) index(key events.Key) *index.Index {

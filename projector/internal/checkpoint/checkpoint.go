@@ -6,14 +6,15 @@
 //
 // A checkpoint is made beside the running projector, from the log alone: the
 // projector does not pause for it, and a checkpoint never holds what the log
-// does not. A checkpoint that cannot be stored is retried at the next occasion.
+// does not. One that cannot be stored is tried again a little later.
+//
+// Read taker.go for when, checkpoint.go for what.
 package checkpoint
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 
@@ -25,18 +26,6 @@ import (
 // Bucket is the object store of the checkpoints of the fold; a name there is
 // <incarnation of EVENTS>/<sequence>, zero-padded.
 const Bucket = "rutter-folds"
-
-// keep is how many checkpoints of the fold are kept: the past is read from them.
-const keep = 100
-
-// Config says of what checkpoints are taken, and how often.
-type Config struct {
-	Events, Snapshots events.Stream
-	Folds, Versions   events.Bucket
-	// Every is the number of events between two checkpoints.
-	Every  uint64
-	Logger *slog.Logger
-}
 
 // Load is the newest state that was stored at or before sequence, or the empty one.
 func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, sequence uint64) (*fold.State, error) {
@@ -104,70 +93,6 @@ func Put(ctx context.Context, bucket events.Bucket, s *fold.State) error {
 	return nil
 }
 
-// Taker takes checkpoints in the background.
-type Taker struct {
-	reached chan uint64
-	done    chan struct{}
-	last    uint64
-	every   uint64
-}
-
-// Start begins taking checkpoints; the last one was at sequence last. It ends with ctx.
-func Start(ctx context.Context, c Config, last uint64) *Taker {
-	t := &Taker{reached: make(chan uint64, 1), done: make(chan struct{}), last: last, every: c.Every}
-	go func() {
-		defer close(t.done)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case sequence := <-t.reached:
-				if err := take(ctx, c, sequence); err != nil && ctx.Err() == nil {
-					c.Logger.Warn("checkpoint was not taken", "version", sequence, "error", err)
-				}
-			}
-		}
-	}()
-	return t
-}
-
-// Reached says up to where the log is folded and published. It never blocks: while
-// one checkpoint is being taken, the next occasion is the one after it.
-func (t *Taker) Reached(sequence uint64) {
-	if sequence < t.last+t.every {
-		return
-	}
-	select {
-	case t.reached <- sequence:
-		t.last = sequence
-	default:
-	}
-}
-
-// Wait waits for the end after the context of Start has ended.
-func (t *Taker) Wait() { <-t.done }
-
-func take(ctx context.Context, c Config, sequence uint64) error {
-	info, err := c.Events.Info(ctx)
-	if err != nil {
-		return err
-	}
-	state, err := Load(ctx, c.Folds, info, sequence)
-	if err != nil {
-		return err
-	}
-	if err := FoldTo(ctx, c.Events, state, sequence); err != nil {
-		return err
-	}
-	if err := Put(ctx, c.Folds, state); err != nil {
-		return err
-	}
-	if err := takeVersion(ctx, c); err != nil {
-		return err
-	}
-	return prune(ctx, c.Folds)
-}
-
 // FoldTo applies the events up to sequence to a state.
 func FoldTo(ctx context.Context, stream events.Stream, state *fold.State, sequence uint64) error {
 	reader := stream.Reader(state.Version.Sequence + 1)
@@ -188,36 +113,6 @@ func FoldTo(ctx context.Context, stream events.Stream, state *fold.State, sequen
 			if _, err := state.Apply(e); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-// takeVersion stores the newest whole version.
-func takeVersion(ctx context.Context, c Config) error {
-	follower, err := routing.Follow(ctx, c.Snapshots, c.Versions)
-	if err != nil {
-		return err
-	}
-	defer follower.Close()
-	state, err := follower.Load(ctx)
-	if err != nil || state.Version.IsZero() {
-		return err
-	}
-	if err := routing.PutCheckpoint(ctx, c.Versions, follower.Position(), state.Full()); err != nil {
-		return err
-	}
-	return prune(ctx, c.Versions)
-}
-
-func prune(ctx context.Context, bucket events.Bucket) error {
-	names, err := bucket.List(ctx)
-	if err != nil {
-		return err
-	}
-	for i := 0; i < len(names)-keep; i++ {
-		if err := bucket.Delete(ctx, names[i]); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -28,10 +28,9 @@ func (h *History) addEffects(ctx context.Context, entries []*Entry) error {
 	if err != nil {
 		return fmt.Errorf("read SNAPSHOTS: %w", err)
 	}
-	// A follower that begins with a checkpoint hands that out first, and does not wait.
-	for checkpoint := follower.Position().Sequence > 0; checkpoint || follower.Position().Sequence < info.Last; checkpoint = false {
-		snapshots, err := follower.Next(ctx)
-		if err != nil {
+	for {
+		snapshots, err := follower.NextUntil(ctx, info.Last)
+		if err != nil || len(snapshots) == 0 {
 			return err
 		}
 		for _, s := range snapshots {
@@ -40,7 +39,6 @@ func (h *History) addEffects(ctx context.Context, entries []*Entry) error {
 			}
 		}
 	}
-	return nil
 }
 
 // followBefore reads versions from ahead of an event on, or as far back as there are any.

@@ -180,7 +180,7 @@ func (r *run) ingest(ctx context.Context) error {
 			Recipient: r.identity.Recipient().String(),
 		},
 		Events: r.streams[events.StreamEvents], Endpoints: r.streams[events.StreamEndpoints],
-		Bucket: r.buckets[ingest.IndexBucket],
+		Receipts: r.streams[events.StreamReceipts], Bucket: r.buckets[ingest.IndexBucket],
 		Report: r.screen.Report, Stalled: r.screen.Stalled("recording"), Now: time.Now, Logger: r.Logger,
 	})
 }
