@@ -197,6 +197,6 @@ func (a *attachment) attachedTo() []listenerID {
 func parentRef(ref gatewayv1.ParentReference) routing.ParentRef {
 	return routing.ParentRef{
 		Group: (*string)(ref.Group), Kind: (*string)(ref.Kind), Namespace: (*string)(ref.Namespace),
-		Name: string(ref.Name), SectionName: (*string)(ref.SectionName), Port: (*int32)(ref.Port),
+		Name: string(ref.Name), SectionName: (*string)(ref.SectionName), Port: ref.Port,
 	}
 }
