@@ -17,8 +17,8 @@ import (
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
 )
 
-// samples is how many saves are measured per case.
-const samples = 200
+// samples is how many saves are measured per case: routes added, and as many changed.
+const samples = 150
 
 // sizes are the numbers of routes; RUTTER_BENCH_ROUTES chooses one.
 func sizes(b *testing.B) []int {
@@ -48,7 +48,9 @@ func saveToServed(b *testing.B, n int, layout string) {
 	var added, changed []time.Duration
 	for i := range samples {
 		name := fmt.Sprintf("new%d", i)
+		calm()
 		added = append(added, w.save(b, poller, name, "/"))
+		calm()
 		changed = append(changed, w.save(b, poller, name, "/changed"))
 	}
 	report(b, "added", added)
@@ -84,6 +86,7 @@ func (w *world) save(b *testing.B, p *poller, name, path string) time.Duration {
 		case status != http.StatusNotFound:
 			b.Fatalf("%s answered %d while it was added or changed, want 404 before and 200 after", name, status)
 		}
+		between()
 	}
 	b.Fatalf("%s is not served after 10 s", name)
 	return 0
@@ -120,6 +123,7 @@ func saveToXDS(b *testing.B, n int, layout string) {
 	await(b, arrivals, failed, last)
 	var added []time.Duration
 	for i := range samples {
+		calm()
 		name := fmt.Sprintf("new%d", i)
 		want := chain
 		if layout == "scoped" {

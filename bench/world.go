@@ -153,3 +153,11 @@ func resident(pid int) (float64, error) {
 	}
 	return 0, errors.New("no VmRSS")
 }
+
+// calm lets what the sample before set off (statuses, receipts) come to an end: one
+// change at a time is measured.
+func calm() { time.Sleep(20 * time.Millisecond) }
+
+// between is the pause between two requests of the poller: without one, poller and
+// Envoy take both cores, and what is measured is the scheduler.
+func between() { time.Sleep(500 * time.Microsecond) }

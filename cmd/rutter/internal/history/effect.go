@@ -160,8 +160,8 @@ func Bad(c routing.Condition) bool {
 }
 
 // Short is the effect of an event about own in a few words: what routing became,
-// and conditions that are bad now. Of others it only says whose changed, and that
-// only where nothing else did.
+// and of each object the first condition that is bad now. Of others it only says
+// whose changed, and that only where nothing else did.
 func (e *Effect) Short(own string) string {
 	if e == nil {
 		return "no change in routing"
@@ -172,7 +172,10 @@ func (e *Effect) Short(own string) string {
 	}
 	for _, v := range e.Verdicts {
 		if len(v.bad) > 0 {
-			text := strings.Join(v.bad, ", ")
+			text := v.bad[0]
+			if more := len(v.bad) - 1; more > 0 {
+				text += fmt.Sprintf(" +%d more", more)
+			}
 			if v.Object != own {
 				text = v.Object + ": " + text
 			}

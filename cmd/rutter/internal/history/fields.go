@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Field is one value that changed. Before or After is "" where there was, or is, none.
@@ -14,6 +15,8 @@ type Field struct {
 	Path   string `json:"path"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
+	// steps are those of Path: a step may have dots of its own.
+	steps []string
 }
 
 // String is "path: before → after".
@@ -27,13 +30,27 @@ func (f Field) String() string {
 	return f.Path + ": " + f.Before + " → " + f.After
 }
 
-// Short is the field with the last two steps of its path only.
-func (f Field) Short() string {
-	steps := strings.Split(f.Path, ".")
-	if len(steps) > 2 {
-		f.Path = strings.Join(steps[len(steps)-2:], ".")
+// Short is the field in so many characters: what it became, rather than where it
+// is or what it was. A value that does not fit is not cut, it is only said to have
+// changed.
+func (f Field) Short(most int) string {
+	fits := func(s string) bool { return utf8.RuneCountInString(s) <= most && !strings.Contains(s, "\n") }
+	for _, steps := range []int{2, 1} {
+		f.Path = strings.Join(f.steps[max(0, len(f.steps)-steps):], ".")
+		if s := f.String(); fits(s) {
+			return s
+		}
 	}
-	return f.String()
+	if s := f.Path + ": → " + f.After; f.After != "" && fits(s) {
+		return s
+	}
+	switch {
+	case f.Before == "":
+		return f.Path + " added"
+	case f.After == "":
+		return f.Path + " removed"
+	}
+	return f.Path + " changed"
 }
 
 // assigned is the metadata that nobody writes: it changes with every change.
@@ -45,7 +62,7 @@ func assigned() []string {
 // order of the paths.
 func compare(before, after map[string]any) []Field {
 	var out []Field
-	compareValues("", withoutAssigned(before), withoutAssigned(after), &out)
+	compareValues(nil, withoutAssigned(before), withoutAssigned(after), &out)
 	return out
 }
 
@@ -61,7 +78,7 @@ func withoutAssigned(o map[string]any) map[string]any {
 	return o
 }
 
-func compareValues(path string, before, after any, out *[]Field) {
+func compareValues(steps []string, before, after any, out *[]Field) {
 	if reflect.DeepEqual(before, after) {
 		return
 	}
@@ -71,19 +88,21 @@ func compareValues(path string, before, after any, out *[]Field) {
 			keys := maps.Clone(a)
 			maps.Copy(keys, b)
 			for _, key := range slices.Sorted(maps.Keys(keys)) {
-				compareValues(strings.TrimPrefix(path+"."+key, "."), b[key], a[key], out)
+				compareValues(append(slices.Clone(steps), key), b[key], a[key], out)
 			}
 			return
 		}
 	case []any:
 		if b, ok := before.([]any); ok {
 			for i := range max(len(a), len(b)) {
-				compareValues(fmt.Sprintf("%s[%d]", path, i), element(b, i), element(a, i), out)
+				of := slices.Clone(steps)
+				of[len(of)-1] += fmt.Sprintf("[%d]", i)
+				compareValues(of, element(b, i), element(a, i), out)
 			}
 			return
 		}
 	}
-	*out = append(*out, Field{Path: path, Before: show(before), After: show(after)})
+	*out = append(*out, Field{Path: strings.Join(steps, "."), Before: show(before), After: show(after), steps: steps})
 }
 
 func element(list []any, i int) any {

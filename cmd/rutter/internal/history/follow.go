@@ -38,13 +38,12 @@ func (h *History) Follow(ctx context.Context, q Query, take func(*Entry) error) 
 	}
 	reader := h.events.Reader(last + 1)
 	defer reader.Close()
-	live := &live{history: h, journal: journal, read: last, causes: causes{entries: map[uint64]*Entry{}, state: state}, take: take}
+	live := &live{journal: journal, read: last, causes: causes{entries: map[uint64]*Entry{}, state: state}, take: take}
 	return live.run(ctx, reader, follower)
 }
 
 // live holds the entries that are not told yet, oldest first.
 type live struct {
-	history *History
 	journal *journal
 	causes  causes
 	take    func(*Entry) error
@@ -99,15 +98,13 @@ func (l *live) run(ctx context.Context, reader events.Reader, follower *routing.
 func (l *live) takeEvents(batch []events.Message) error {
 	for _, m := range batch {
 		l.read = m.Sequence
-		err := l.history.decode(m, func(e events.Event) error {
-			if entry := l.journal.add(e); entry != nil {
-				l.waiting = append(l.waiting, waiting{entry, time.Now()})
-				l.causes.entries[entry.Sequence] = entry
-			}
-			return nil
-		})
+		e, err := decode(m)
 		if err != nil {
 			return err
+		}
+		if entry := l.journal.add(e); entry != nil {
+			l.waiting = append(l.waiting, waiting{entry, time.Now()})
+			l.causes.entries[entry.Sequence] = entry
 		}
 	}
 	return nil

@@ -43,7 +43,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) open() *history.History {
 	w.t.Helper()
-	h, err := history.Open(w.t.Context(), w.log, "local")
+	h, err := history.Open(w.t.Context(), w.log)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,14 +12,13 @@ import (
 
 // History is the log of one cluster, for reading.
 type History struct {
-	cluster           string
 	events, snapshots events.Stream
 	bucket            events.Bucket
 }
 
 // Open opens the streams. The error says when nothing was ever recorded there.
-func Open(ctx context.Context, log events.Log, cluster string) (*History, error) {
-	h := &History{cluster: cluster}
+func Open(ctx context.Context, log events.Log) (*History, error) {
+	h := &History{}
 	for name, stream := range map[string]*events.Stream{events.StreamEvents: &h.events, events.StreamSnapshots: &h.snapshots} {
 		var err error
 		*stream, err = log.Stream(ctx, events.StreamConfig{Name: name})
@@ -60,8 +59,8 @@ func (h *History) State(ctx context.Context, version events.Version) (*routing.S
 	return nil, fmt.Errorf("nothing was published yet at %s", version)
 }
 
-// read hands the events of the cluster from a sequence up to another to take, in
-// order; from 0 on, from the oldest there is.
+// read hands the events from a sequence up to another to take, in order; from 0
+// on, from the oldest there is.
 func (h *History) read(ctx context.Context, from, last uint64, take func(events.Event) error) error {
 	if last == 0 || from > last {
 		return nil
@@ -77,7 +76,11 @@ func (h *History) read(ctx context.Context, from, last uint64, take func(events.
 			if at = m.Sequence; at > last {
 				break
 			}
-			if err := h.decode(m, take); err != nil {
+			e, err := decode(m)
+			if err != nil {
+				return err
+			}
+			if err := take(e); err != nil {
 				return err
 			}
 		}
@@ -85,15 +88,12 @@ func (h *History) read(ctx context.Context, from, last uint64, take func(events.
 	return nil
 }
 
-func (h *History) decode(m events.Message, take func(events.Event) error) error {
+func decode(m events.Message) (events.Event, error) {
 	e, err := events.Decode(m)
 	if err != nil {
-		return fmt.Errorf("read EVENTS: %w", err)
+		return e, fmt.Errorf("read EVENTS: %w", err)
 	}
-	if e.Cluster != h.cluster {
-		return nil
-	}
-	return take(e)
+	return e, nil
 }
 
 // timeOf is when the event at a sequence was observed.

@@ -26,7 +26,7 @@ func ParseObject(s string) (events.Key, error) {
 		}
 	}
 	if len(parts) < 2 || len(parts) > 3 {
-		return events.Key{}, fmt.Errorf("object %q is not of the form kind/namespace/name or kind/name", s)
+		return events.Key{}, fmt.Errorf("object %q is not of the form kind/namespace/name or kind/name, such as httproute/default/shop", s)
 	}
 	k := events.Key{Resource: plural(strings.ToLower(parts[0])), Name: parts[len(parts)-1]}
 	switch {
