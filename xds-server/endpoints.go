@@ -171,7 +171,7 @@ func (f *endpointsFollower) apply(table *endpoints.Table, batch []events.Message
 		if err := table.Apply(e); err != nil {
 			f.unreadable.Inc()
 			f.logger.Warn("endpointslice cannot be read; its last state stays in force",
-				slog.String("stream", events.StreamEndpoints), slog.Uint64("seq", m.Sequence), slog.Any("err", err))
+				slog.String("stream", events.StreamEndpoints), slog.Uint64("seq", m.Sequence), slog.Any("error", err))
 		}
 		done(m)
 	}

@@ -67,7 +67,7 @@ func (s *Server) saveCopy(before state) state {
 		return before
 	}
 	if err := disk.Save(s.config.LocalCopy, &disk.Copy{Routing: whole, Slices: slices, Position: position}); err != nil {
-		s.config.Logger.Error("local copy cannot be saved; serving goes on", slog.Any("err", err))
+		s.config.Logger.Error("local copy cannot be saved; serving goes on", slog.Any("error", err))
 		return before
 	}
 	return now

@@ -51,7 +51,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	if err := s.loadCopy(); err != nil {
-		c.Logger.Error("local copy is ignored", slog.Any("err", err))
+		c.Logger.Error("local copy is ignored", slog.Any("error", err))
 	}
 	return s, nil
 }
@@ -106,7 +106,7 @@ func (s *Server) sayGoodbye(ctx context.Context, log *Log) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := s.ledger.Publish(ctx, log.Receipts); err != nil {
-		s.config.Logger.Warn("last receipt is not recorded", slog.String("stream", events.StreamReceipts), slog.Any("err", err))
+		s.config.Logger.Warn("last receipt is not recorded", slog.String("stream", events.StreamReceipts), slog.Any("error", err))
 	}
 }
 
@@ -175,7 +175,7 @@ func (s *Server) retry(ctx context.Context, attempt func() error) {
 		if time.Since(began) > longest {
 			pause = shortest // it worked for a while
 		}
-		s.config.Logger.Warn("the log is out of reach; what is served stays", slog.Any("err", err))
+		s.config.Logger.Warn("the log is out of reach; what is served stays", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 			return

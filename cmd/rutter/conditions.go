@@ -64,7 +64,7 @@ func conditionsOf(v routing.Verdict) []condition {
 func (c condition) bad() bool { return history.Bad(c.Condition) }
 
 // summary is conditions in a line: all of an object's own, and of the others the
-// bad ones with their messages.
+// bad ones.
 func summary(list []condition) display.Cell {
 	var parts []string
 	colour := display.Good
@@ -84,6 +84,17 @@ func summary(list []condition) display.Cell {
 		}
 	}
 	return display.Cell{Text: strings.Join(parts, ", "), Colour: colour}
+}
+
+// messages are those of the bad conditions, each once: "InvalidCertificateRef: …".
+func messages(list []condition) []string {
+	var out []string
+	for _, c := range list {
+		if text := c.Reason + ": " + c.Message; c.bad() && c.Message != "" && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 func anyBad(list []condition) bool { return slices.ContainsFunc(list, condition.bad) }

@@ -29,7 +29,7 @@ func newDiffCommand(env *environment) *cobra.Command {
 		Short: "The difference in routing between two times; exit code 1 if there is one",
 		Example: `  rutter diff --from 2h --data-dir DIR
   rutter diff default/web --from 120 --to 140 --data-dir DIR`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runDiff(cmd.Context(), env, &flags, args) },
 	}
 	flags.bind(cmd)

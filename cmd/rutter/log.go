@@ -11,6 +11,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
+	"github.com/rutter-gateway/rutter/events"
 )
 
 // logFlags are what `rutter log` can be told.
@@ -27,7 +28,7 @@ func newLogCommand(env *environment) *cobra.Command {
 		Short: "What changed, when, by whom, and what it did to routing",
 		Example: `  rutter log --data-dir DIR
   rutter log httproute/default/shop --since 2h --data-dir DIR`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runLog(cmd.Context(), env, &flags, args) },
 	}
 	flags.bind(cmd)
@@ -63,6 +64,9 @@ func runLog(ctx context.Context, env *environment, flags *logFlags, args []strin
 	if q.From, q.Until, err = h.Range(ctx, since, until); err != nil {
 		return err
 	}
+	if q.Until > 0 && q.From > q.Until+1 {
+		return fmt.Errorf("--since %s comes after --until %s", flags.since, flags.until)
+	}
 	if flags.follow {
 		return followLog(ctx, env, h, q, format, flags.colours(env))
 	}
@@ -74,7 +78,7 @@ func runLog(ctx context.Context, env *environment, flags *logFlags, args []strin
 		return format.Write(env.out, entries)
 	}
 	if len(entries) == 0 {
-		_, err := fmt.Fprintln(env.out, "nothing was recorded")
+		_, err := fmt.Fprintln(env.out, nothing(q))
 		return err
 	}
 	table := display.Rows{Header: []string{"SEQ", "TIME", "CHANGE", "OBJECT", "BY", "FIELDS", "ROUTING"}}
@@ -117,27 +121,40 @@ func followLog(ctx context.Context, env *environment, h *history.History, q hist
 	})
 }
 
-// most is the width in characters that changed fields are given.
-const most = 36
+// nothing says that there is no entry, and of what.
+func nothing(q history.Query) string {
+	out := "nothing was recorded"
+	if q.Object != (events.Key{}) {
+		out += " of " + history.Object(q.Object)
+	}
+	if q.From > 0 || q.Until > 0 {
+		out += " in that time"
+	}
+	return out
+}
+
+// Widths in characters of what a row tells of the fields that changed, and of the
+// effect. JSON and YAML have all of it.
+const (
+	fieldsWidth  = 48
+	routingWidth = 110
+)
 
 func logRow(e *history.Entry) []display.Cell {
 	by := e.By
 	if by == "" {
 		by = "-" // the log does not say who
 	}
-	var fields []string
-	for _, f := range e.Fields {
-		fields = append(fields, f.Short())
-	}
-	text := e.Note
-	if len(fields) > 0 {
-		text = fields[0]
-		if more := len(fields) - 1; more > 0 {
-			suffix := fmt.Sprintf(" +%d more", more)
-			text = display.Short(text, most-len(suffix)) + suffix
+	fields := e.Note
+	if len(e.Fields) > 0 {
+		suffix := ""
+		if more := len(e.Fields) - 1; more > 0 {
+			suffix = fmt.Sprintf(" +%d more", more)
 		}
+		room := fieldsWidth - len(suffix)
+		fields = display.Short(e.Fields[0].Short(room), room) + suffix
 	}
-	routing := display.Cell{Text: e.Routing.Short(e.Object)}
+	routing := display.Cell{Text: display.Short(e.Routing.Short(e.Object), routingWidth)}
 	switch {
 	case e.RoutingUnknown:
 		routing.Text = "(no longer known)"
@@ -147,6 +164,6 @@ func logRow(e *history.Entry) []display.Cell {
 	colour := map[string]display.Colour{"created": display.Good, "deleted": display.Bad, "refused": display.Bad}[e.Change]
 	return []display.Cell{
 		{Text: fmt.Sprint(e.Sequence)}, {Text: e.Time.UTC().Format(time.RFC3339)}, {Text: e.Change, Colour: colour}, {Text: e.Object},
-		{Text: by}, {Text: display.Short(text, most)}, routing,
+		{Text: by}, {Text: display.Short(fields, fieldsWidth)}, routing,
 	}
 }

@@ -52,6 +52,9 @@ func (o *overview) write(w io.Writer, colours bool) error {
 	t := display.Rows{Header: []string{"OBJECT", "GENERATION", "CONDITIONS"}}
 	for _, j := range o.Objects {
 		t.Body = append(t.Body, []display.Cell{{Text: j.Object}, {Text: strconv.FormatInt(j.Generation, 10)}, summary(j.Conditions)})
+		for _, message := range messages(j.Conditions) {
+			t.Body = append(t.Body, display.Cells("", "", "  "+message))
+		}
 	}
 	return t.Write(w, colours)
 }

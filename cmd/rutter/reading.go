@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -23,7 +25,6 @@ type source struct{ dataDir, natsURL string }
 // reading holds the flags that all reading commands share.
 type reading struct {
 	source
-	cluster string
 	output  string
 	noColor bool
 }
@@ -32,7 +33,6 @@ func (r *reading) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&r.dataDir, "data-dir", "", "data directory of `rutter standalone`, running or not")
 	flags.StringVar(&r.natsURL, "nats-url", "", "NATS server that holds the log")
-	flags.StringVar(&r.cluster, "cluster", "local", "whose log to read")
 	flags.StringVarP(&r.output, "output", "o", "table", "table, json or yaml")
 	flags.BoolVar(&r.noColor, "no-color", false, "no colours, also on a terminal")
 }
@@ -50,7 +50,7 @@ func (r *reading) open(ctx context.Context, env *environment) (*history.History,
 	if err != nil {
 		return nil, "", nil, err
 	}
-	h, err := history.Open(ctx, log, r.cluster)
+	h, err := history.Open(ctx, log)
 	if err != nil {
 		log.Close()
 		return nil, "", nil, err
@@ -68,16 +68,6 @@ func (r *reading) openLog(ctx context.Context, env *environment) (events.Log, er
 	return env.open(ctx, r.source)
 }
 
-// openSource opens the log that the flags name.
-func (r *reading) openSource(ctx context.Context, env *environment) (events.Log, error) {
-	if (r.dataDir == "") == (r.natsURL == "") {
-		return nil, errors.New("say where the log is: --data-dir DIR or --nats-url URL, one of the two")
-	}
-	ctx, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	return env.open(ctx, r.source)
-}
-
 // colours tells whether to use them.
 func (r *reading) colours(env *environment) bool { return env.colours && !r.noColor }
 
@@ -85,7 +75,11 @@ func (r *reading) colours(env *environment) bool { return env.colours && !r.noCo
 func openLog(ctx context.Context, s source) (events.Log, error) {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if s.dataDir != "" {
-		return natslog.OpenDataDir(ctx, s.dataDir, logger)
+		log, err := natslog.OpenDataDir(ctx, s.dataDir, logger)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no log in %s: give the directory that `rutter standalone` names when it starts, .rutter/<name of DIR> by default", s.dataDir)
+		}
+		return log, err
 	}
 	return natslog.Connect(ctx, natslog.Config{URL: s.natsURL, Name: "rutter", Logger: logger})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -36,6 +37,9 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: `%s --help` tells what there is", err, cmd.CommandPath())
+	})
 	root.AddCommand(
 		newStandaloneCommand(env),
 		newLogCommand(env),
@@ -45,4 +49,14 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newVersionCommand(env),
 	)
 	return root
+}
+
+// atMost refuses more than so many arguments.
+func atMost(most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > most {
+			return fmt.Errorf("%q is one argument too many: %s", args[most], cmd.UseLine())
+		}
+		return nil
+	}
 }

@@ -28,7 +28,7 @@ func newShowCommand(env *environment) *cobra.Command {
 		Short: "The routes of a Gateway as they are, or were at a time; or all objects with their conditions",
 		Example: `  rutter show --data-dir DIR
   rutter show default/web --at 2h --data-dir DIR`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), env, &flags, args) },
 	}
 	flags.bind(cmd)
@@ -136,6 +136,9 @@ func (s *shown) write(w io.Writer, colours bool) error {
 	fmt.Fprintf(&out, "Version     %s of %s (fold %d)\n", s.Version, s.Time.UTC().Format(time.RFC3339), s.FoldVersion)
 	own := summary(s.Conditions)
 	fmt.Fprintf(&out, "Conditions  %s\n", display.Paint(own.Text, own.Colour, colours))
+	for _, message := range messages(s.Conditions) {
+		fmt.Fprintf(&out, "              %s\n", message)
+	}
 	for i, l := range s.Listeners {
 		label := "           "
 		if i == 0 {

@@ -23,13 +23,13 @@ func newVerifyCommand(env *environment) *cobra.Command {
 version with what comes out: the digest of each Gateway, of all verdicts, and the chain over
 all events. Versions are also compared with a projection from nothing, without the index
 that makes the projector fast. Exit code 1 if anything differs.`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := display.ParseFormat(r.output)
 			if err != nil {
 				return err
 			}
-			log, err := r.openSource(cmd.Context(), env)
+			log, err := r.openLog(cmd.Context(), env)
 			if err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ func newVersionCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print versions: of this build, and of what it reads and writes",
-		Args:  cobra.NoArgs,
+		Args:  atMost(0),
 		RunE: func(*cobra.Command, []string) error {
 			format, err := display.ParseFormat(output)
 			if err != nil {

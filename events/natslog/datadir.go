@@ -17,6 +17,8 @@ import (
 var ErrInUse = errors.New("another process uses the data directory")
 
 const (
+	// storeDir is where the server keeps the streams.
+	storeDir = "jetstream"
 	lockFile = "lock"
 	// ownerFile holds the URL, with its token, at which the owner can be read
 	// along. It is left behind when the owner dies; the lock says who lives.
@@ -64,10 +66,10 @@ func announce(dir, url string) error {
 // OpenDataDir opens the log in a data directory for reading: through its owner
 // when one is running and shares it (waiting until ctx ends for one that is just
 // starting or stopping), else with a server of its own for as long as the log is
-// open. Errors: [fs.ErrNotExist], [ErrInUse] by an owner that does not share, and
-// those of [StartServer].
+// open. A directory without a log stays as it is. Errors: [fs.ErrNotExist] for
+// one, [ErrInUse] by an owner that does not share, and those of [StartServer].
 func OpenDataDir(ctx context.Context, dir string, logger *slog.Logger) (*Log, error) {
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, storeDir)); err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)
 	}
 	for {

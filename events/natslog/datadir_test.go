@@ -66,8 +66,17 @@ func TestDataDirectoryOfAnOwnerThatDoesNotShareIsWaitedFor(t *testing.T) {
 	if _, err := OpenDataDir(ctx, dir, logger(t)); !errors.Is(err, ErrInUse) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := OpenDataDir(t.Context(), filepath.Join(dir, "none"), logger(t)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v", err)
+}
+
+func TestReadingADirectoryWithoutALogLeavesItAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	for _, dir := range []string{dir, filepath.Join(dir, "none")} {
+		if _, err := OpenDataDir(t.Context(), dir, logger(t)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("error %v", err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("found %v, %v", left, err)
 	}
 }
 

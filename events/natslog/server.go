@@ -194,7 +194,7 @@ func (e *embedded) marks() (map[string]filestore.Mark, error) {
 // A directory without any store is a new one, whatever was noted of an earlier:
 // moving the store away is the way out of damage.
 func check(dir string) error {
-	store := filepath.Join(dir, "jetstream")
+	store := filepath.Join(dir, storeDir)
 	if _, err := os.Stat(store); errors.Is(err, fs.ErrNotExist) {
 		return filestore.ForgetMarks(dir)
 	}

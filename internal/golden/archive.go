@@ -28,10 +28,6 @@ func parse(data []byte) *Archive {
 // Intent is the text ahead of the first section, without surrounding space.
 func (a *Archive) Intent() string { return strings.TrimSpace(string(a.archive.Comment)) }
 
-// Has tells whether there is a section called name. Use it for output that only
-// some stories are about.
-func (a *Archive) Has(name string) bool { return a.index(name) >= 0 }
-
 // Input is the content of the section called name. A section that is not there
 // fails the story and reads as nil.
 func (a *Archive) Input(name string) []byte {

@@ -10,5 +10,5 @@
 // projected (invariant 5). It refuses, with an error, an event that does not
 // follow in sequence and an event type that it does not know.
 //
-// Read state.go first; one file per kind says how that kind is decoded.
+// Read state.go first, then decode.go.
 package fold

@@ -7,7 +7,7 @@
 // so that what is verified is what runs. It promises that the snapshots it gives
 // add up: after the last one the content is a function of the state alone,
 // whatever the batches were; and that nothing is projected before every required
-// resource is synced. It does no input or output.
+// resource is synced. An Engine does no input or output; [Verify] reads a log.
 //
 // Read engine.go first.
 package replay

@@ -54,9 +54,6 @@ func (e *Engine) Resume(last *routing.State) {
 // State is the fold so far; it must not be changed.
 func (e *Engine) State() *fold.State { return e.state }
 
-// Tables are the routing tables as of the last Project; they must not be changed.
-func (e *Engine) Tables() *route.Tables { return e.tables }
-
 // Fold applies events in order. On error those before the bad one are applied.
 func (e *Engine) Fold(batch ...events.Event) error {
 	for _, ev := range batch {

@@ -69,14 +69,10 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 
 // parentGateway is the Gateway that a parentRef leads to, if it is one of ours.
 func parentGateway(r *reader, route events.Key, ref gatewayv1.ParentReference) (string, *gateway) {
-	if ref.Group != nil && *ref.Group != gatewayv1.GroupName || ref.Kind != nil && *ref.Kind != "Gateway" {
+	if or(ref.Group, gatewayv1.GroupName) != gatewayv1.GroupName || or(ref.Kind, "Gateway") != "Gateway" {
 		return "", nil
 	}
-	namespace := route.Namespace
-	if ref.Namespace != nil {
-		namespace = string(*ref.Namespace)
-	}
-	name := namespace + "/" + string(ref.Name)
+	name := or(ref.Namespace, route.Namespace) + "/" + string(ref.Name)
 	return name, r.gateway(name)
 }
 

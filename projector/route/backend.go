@@ -41,16 +41,7 @@ func (s *ruleSet) unresolved(p problem) {
 // resolveBackend is the name of the cluster for a reference, or why there is none
 // (HTTPBackendRef: "A BackendRef is invalid if").
 func resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (string, problem) {
-	group, kind, namespace := "", "Service", route.Namespace
-	if ref.Group != nil {
-		group = string(*ref.Group)
-	}
-	if ref.Kind != nil {
-		kind = string(*ref.Kind)
-	}
-	if ref.Namespace != nil {
-		namespace = string(*ref.Namespace)
-	}
+	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Service"), or(ref.Namespace, route.Namespace)
 	key := events.Key{Resource: events.Services, Namespace: namespace, Name: string(ref.Name)}
 	name := namespace + "/" + key.Name
 	if group != "" || kind != "Service" {

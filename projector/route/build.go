@@ -1,13 +1,9 @@
 package route
 
 import (
-	"cmp"
 	"reflect"
-	"slices"
-	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
-	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
@@ -114,173 +110,6 @@ func (b *builder) recompute(n node) {
 	}
 }
 
-// setGateway takes over a recomputed Gateway and what it needs.
-func (b *builder) setGateway(n node, next *gateway) {
-	t, old := b.t, b.t.gateways[n.a]
-	b.need(outputs(old.hosts(), hostOutput), outputs(next.hosts(), hostOutput))
-	b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
-	t.graph.mark(node{layer: verdictNode, a: n.a})
-	var before, after *Gateway
-	if old != nil {
-		before = old.public
-	}
-	if next != nil {
-		after = next.public
-	}
-	if !replace(t.gateways, n.a, next) {
-		return
-	}
-	t.graph.touch(n)
-	if reflect.DeepEqual(before, after) {
-		return
-	}
-	b.change.Gateways = append(b.change.Gateways, n.a)
-	b.change.Hosts = append(b.change.Hosts, goneChains(before, after)...)
-	if before != nil && after != nil && before.Layout != after.Layout {
-		for _, chain := range before.Chains {
-			for _, h := range t.Hosts(n.a, chain.ID) {
-				b.change.Hosts = append(b.change.Hosts, h.ID)
-			}
-		}
-	}
-}
-
-// goneChains stand for all that belonged to chains which are in no table any more.
-func goneChains(before, after *Gateway) []HostID {
-	if before == nil {
-		return nil
-	}
-	var gone []HostID
-	for _, c := range before.Chains {
-		if after == nil || !slices.ContainsFunc(after.Chains, func(d Chain) bool { return d.ID == c.ID }) {
-			gone = append(gone, HostID{before.Name(), c.ID, anyHost})
-		}
-	}
-	return gone
-}
-
-// setAttachment recomputes a route and takes over what it contributes.
-func (b *builder) setAttachment(key events.Key, r *reader) {
-	t, old := b.t, b.t.attachments[key]
-	next := t.computeAttachment(r, key)
-	var verdict *routing.Verdict
-	if next != nil {
-		verdict = next.verdict
-	}
-	b.setVerdict(key, verdict)
-	if !replace(t.attachments, key, next) {
-		return
-	}
-	was, is := old.orEmpty(), next.orEmpty()
-	b.need(outputs(was.hosts, hostOutput), outputs(is.hosts, hostOutput))
-	b.need(outputs(was.clusters, clusterOutput), outputs(is.clusters, clusterOutput))
-	b.setMembers(key, was, is)
-	b.setAttached(was.attachedTo(), is.attachedTo())
-}
-
-func (a *attachment) orEmpty() *attachment {
-	if a == nil {
-		return &attachment{}
-	}
-	return a
-}
-
-// setMembers moves a route between the lists of its hostname patterns. Where its
-// rules are as before, the hosts of patterns that stay are not touched.
-func (b *builder) setMembers(key events.Key, was, is *attachment) {
-	t := b.t
-	sameRules := was.order == is.order && reflect.DeepEqual(was.rules, is.rules) && reflect.DeepEqual(was.matches, is.matches)
-	for _, m := range was.members {
-		if stays := slices.Contains(is.members, m); stays && sameRules {
-			continue
-		} else if !stays {
-			delete(t.members[m], key)
-			if len(t.members[m]) == 0 {
-				delete(t.members, m)
-			}
-		}
-		t.graph.touch(m.node())
-	}
-	for _, m := range is.members {
-		if slices.Contains(was.members, m) {
-			continue
-		}
-		if t.members[m] == nil {
-			t.members[m] = map[events.Key]struct{}{}
-		}
-		t.members[m][key] = struct{}{}
-		t.graph.touch(m.node())
-	}
-}
-
-func (b *builder) setAttached(was, is []listenerID) {
-	t := b.t
-	for _, l := range was {
-		if !slices.Contains(is, l) {
-			if t.attached[l]--; t.attached[l] == 0 {
-				delete(t.attached, l)
-			}
-			t.graph.mark(node{layer: verdictNode, a: l.gateway})
-		}
-	}
-	for _, l := range is {
-		if !slices.Contains(was, l) {
-			t.attached[l]++
-			t.graph.mark(node{layer: verdictNode, a: l.gateway})
-		}
-	}
-}
-
-func (b *builder) setHost(n node, r *reader) {
-	t, id := b.t, HostID{n.a, n.b, n.c}
-	var next *Host
-	if t.needs[n] > 0 {
-		next = t.computeHost(r, id)
-	}
-	hosts := t.hosts[chainOf(id)]
-	if next != nil && hosts == nil {
-		hosts = map[string]*Host{}
-		t.hosts[chainOf(id)] = hosts
-	}
-	if replace(hosts, id.Hostname, next) {
-		b.change.Hosts = append(b.change.Hosts, id)
-	}
-	if len(hosts) == 0 {
-		delete(t.hosts, chainOf(id))
-	}
-}
-
-// setGatewayVerdict adds the number of attached routes to what the Gateway's own
-// layer found.
-func (b *builder) setGatewayVerdict(name string) {
-	namespace, gatewayName, _ := strings.Cut(name, "/")
-	key := events.Key{Resource: events.Gateways, Namespace: namespace, Name: gatewayName}
-	g := b.t.gateways[name]
-	if g == nil {
-		b.setVerdict(key, nil)
-		return
-	}
-	v := g.verdict
-	v.Listeners = slices.Clone(v.Listeners)
-	for i := range v.Listeners {
-		v.Listeners[i].AttachedRoutes = int32(b.t.attached[listenerID{name, v.Listeners[i].Name}])
-	}
-	b.setVerdict(key, &v)
-}
-
-func (b *builder) setVerdict(key events.Key, next *routing.Verdict) {
-	old, had := b.t.verdicts[key]
-	switch {
-	case next == nil && !had, next != nil && had && reflect.DeepEqual(old, *next):
-		return
-	case next == nil:
-		delete(b.t.verdicts, key)
-	default:
-		b.t.verdicts[key] = *next
-	}
-	b.change.Verdicts = append(b.change.Verdicts, key)
-}
-
 // need counts who needs an output: the first brings it up, the last takes it down.
 func (b *builder) need(was, is []node) {
 	for _, n := range is {
@@ -320,23 +149,4 @@ func replace[K comparable, V any](m map[K]*V, key K, next *V) bool {
 		m[key] = next
 	}
 	return true
-}
-
-func (c Change) normalised() Change {
-	slices.Sort(c.Gateways)
-	c.Gateways = slices.Compact(c.Gateways)
-	sortCompact(&c.Hosts, func(a, b HostID) int {
-		return cmp.Or(cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Chain, b.Chain), cmp.Compare(a.Hostname, b.Hostname))
-	})
-	sortCompact(&c.Clusters, func(a, b ClusterID) int {
-		return cmp.Or(cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Name, b.Name))
-	})
-	sortCompact(&c.Secrets, func(a, b SecretID) int { return cmp.Or(cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Name, b.Name)) })
-	sortCompact(&c.Verdicts, events.Key.Compare)
-	return c
-}
-
-func sortCompact[T comparable](list *[]T, compare func(a, b T) int) {
-	slices.SortFunc(*list, compare)
-	*list = slices.Compact(*list)
 }

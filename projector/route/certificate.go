@@ -30,16 +30,7 @@ func resolveCertificate(r *reader, gw *gatewayv1.Gateway, ref gatewayv1.SecretOb
 	invalid := func(format string, args ...any) (string, problem) {
 		return "", problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), fmt.Sprintf(format, args...)}
 	}
-	group, kind, namespace := "", "Secret", gw.Namespace
-	if ref.Group != nil {
-		group = string(*ref.Group)
-	}
-	if ref.Kind != nil {
-		kind = string(*ref.Kind)
-	}
-	if ref.Namespace != nil {
-		namespace = string(*ref.Namespace)
-	}
+	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Secret"), or(ref.Namespace, gw.Namespace)
 	if group != "" || kind != "Secret" {
 		return invalid("certificateRefs names a %s of group %q; only Secrets can hold certificates.", kind, group)
 	}

@@ -7,7 +7,7 @@
 // exist included; a changed object recomputes exactly the outputs that read it,
 // and an output that comes out as before stops the change there. So one changed
 // HTTPRoute costs the same with 100 routes as with 40,000, and building from
-// nothing gives the same tables (both are property tests).
+// nothing gives the same tables (tests hold both).
 //
 // The layers, each reading only the ones above it:
 //
@@ -20,5 +20,6 @@
 //	verdict    status of a GatewayClass, Gateway or HTTPRoute
 //
 // Rules of the Gateway API name the type whose documentation states them
-// (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go.
+// (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go
+// (what is recomputed) and takeover.go (what becomes of the result).
 package route

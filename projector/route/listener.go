@@ -59,10 +59,7 @@ func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
 		return
 	}
 	for _, k := range allowed.Kinds {
-		kind := routing.GroupKind{Group: gatewayv1.GroupName, Kind: string(k.Kind)}
-		if k.Group != nil {
-			kind.Group = string(*k.Group)
-		}
+		kind := routing.GroupKind{Group: or(k.Group, gatewayv1.GroupName), Kind: string(k.Kind)}
 		switch {
 		case kind != httpRoute:
 			if l.resolved.ok() {

@@ -61,6 +61,14 @@ type reference struct {
 	to                                 events.Key
 }
 
+// or is an optional field of a reference, or what it stands for when left out.
+func or[T ~string](field *T, otherwise string) string {
+	if field == nil {
+		return otherwise
+	}
+	return string(*field)
+}
+
 // granted tells whether a reference is within a namespace, or permitted by a
 // ReferenceGrant in the namespace it leads to (ReferenceGrantSpec).
 func (r *reader) granted(ref reference) bool {

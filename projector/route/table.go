@@ -225,18 +225,3 @@ type Secret struct {
 	CertificateChain []byte
 	SealedKey        []byte
 }
-
-// Change says which outputs were recomputed and came out different or are gone.
-// Each list is sorted and without duplicates.
-type Change struct {
-	Gateways []string
-	Hosts    []HostID
-	Clusters []ClusterID
-	Secrets  []SecretID
-	Verdicts []events.Key
-}
-
-// Empty tells whether nothing changed.
-func (c Change) Empty() bool {
-	return len(c.Gateways)+len(c.Hosts)+len(c.Clusters)+len(c.Secrets)+len(c.Verdicts) == 0
-}

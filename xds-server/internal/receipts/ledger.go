@@ -110,7 +110,7 @@ func (l *Ledger) Run(ctx context.Context, to Publisher) {
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		l.Logger.Warn("receipts cannot be recorded; serving goes on", slog.String("stream", events.StreamReceipts), slog.Any("err", err))
+		l.Logger.Warn("receipts cannot be recorded; serving goes on", slog.String("stream", events.StreamReceipts), slog.Any("error", err))
 		l.mark(false)
 		select {
 		case <-ctx.Done():

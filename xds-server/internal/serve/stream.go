@@ -168,7 +168,7 @@ func (s *session) advance(request *discoveryv3.DeltaDiscoveryRequest, impatient 
 		responses, err = s.client.step(now, request, impatient)
 	})
 	if err != nil {
-		s.logger.Warn("stream ended by the server", slog.Any("err", err))
+		s.logger.Warn("stream ended by the server", slog.Any("error", err))
 		return err
 	}
 	s.count()
@@ -198,7 +198,7 @@ func (s *session) encode(r *response) *discoveryv3.DeltaDiscoveryResponse {
 			s.client.withhold(resource.Name)
 			if said, ok := s.unopened.Swap(resource.Name, resource.Digest); !ok || said != resource.Digest {
 				s.metrics.unopened.Inc()
-				s.logger.Error("secret cannot be served", slog.String("resource", resource.Name), slog.Any("err", err))
+				s.logger.Error("secret cannot be served", slog.String("resource", resource.Name), slog.Any("error", err))
 			}
 			continue
 		}

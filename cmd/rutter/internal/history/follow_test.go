@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,14 +54,20 @@ func (w *world) open() *history.History {
 // record appends a form of the route r and returns its sequence.
 func (w *world) record(weight int) uint64 {
 	w.t.Helper()
-	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": "u"}, "spec": map[string]any{"weight": weight}})
+	return w.recordObject(map[string]any{"spec": map[string]any{"weight": weight}})
+}
+
+func (w *world) recordObject(object map[string]any) uint64 {
+	w.t.Helper()
+	data, err := json.Marshal(object)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	m := events.Encode(events.Event{
-		ID: fmt.Sprintf("u/%d", weight), Type: events.ObjectApplied, Cluster: "local", Time: time.Now(), Data: data,
+		ID: "u", Type: events.ObjectApplied, Cluster: "local", Time: time.Now(), Data: data,
 		Key: events.Key{Resource: events.HTTPRoutes, Namespace: "default", Name: "r"},
 	})
+	m.ID = "" // the same object may be recorded again
 	sequence, err := w.events.Publish(w.t.Context(), m)
 	if err != nil {
 		w.t.Fatal(err)
@@ -135,6 +142,40 @@ func TestFieldsThatChangedAreFound(t *testing.T) {
 	if err != nil || last != 2 || len(entries) != 1 || len(entries[0].Fields) != 1 || entries[0].Fields[0].String() != "spec.weight: 1 → 5" {
 		t.Errorf("got %+v, %d, %v", entries, last, err)
 	}
+}
+
+func TestAFieldIsToldByWhatItBecameInTheRoomThereIs(t *testing.T) {
+	for want, f := range map[string]struct{ before, after string }{
+		"rules[0].value: /a → /b": {"/a", "/b"},
+		"value: /first → /second": {"/first", "/second"},
+		"value: → /something":     {"/a-long-one-before", "/something"},
+		"value changed":           {"/first", "/" + strings.Repeat("long", 9)},
+		"value added":             {"", "two\nlines"},
+		"value removed":           {"/" + strings.Repeat("long", 9), ""},
+	} {
+		entries := entriesOf(t, map[string]any{"value": f.before}, map[string]any{"value": f.after})
+		if got := entries[1].Fields[0].Short(23); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	entries := entriesOf(t, map[string]any{"tls.crt": "a"}, map[string]any{"tls.crt": strings.Repeat("b", 99)})
+	if got, want := entries[1].Fields[0].Short(30), "tls.crt changed"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// entriesOf is what the log tells of an object of which a rule is first one and then another.
+func entriesOf(t *testing.T, before, after map[string]any) []*history.Entry {
+	t.Helper()
+	w := newWorld(t)
+	for _, rule := range []map[string]any{before, after} {
+		w.recordObject(map[string]any{"spec": map[string]any{"rules": []any{rule}}})
+	}
+	entries, _, err := w.open().Entries(t.Context(), history.Query{})
+	if err != nil || len(entries) != 2 || len(entries[1].Fields) != 1 {
+		t.Fatalf("got %+v, %v", entries, err)
+	}
+	return entries
 }
 
 func TestTimeIsFoundByBisection(t *testing.T) {

@@ -59,13 +59,9 @@ func (h *History) State(ctx context.Context, version events.Version) (*routing.S
 	return nil, fmt.Errorf("nothing was published yet at %s", version)
 }
 
-// read hands the events from a sequence up to another to take, in order; from 0
-// on, from the oldest there is.
-func (h *History) read(ctx context.Context, from, last uint64, take func(events.Event) error) error {
-	if last == 0 || from > last {
-		return nil
-	}
-	reader := h.events.Reader(from)
+// read hands the events there are up to a sequence to take, in order.
+func (h *History) read(ctx context.Context, last uint64, take func(events.Event)) error {
+	reader := h.events.Reader(0)
 	defer reader.Close()
 	for at := uint64(0); at < last; {
 		messages, err := reader.Next(ctx)
@@ -80,9 +76,7 @@ func (h *History) read(ctx context.Context, from, last uint64, take func(events.
 			if err != nil {
 				return err
 			}
-			if err := take(e); err != nil {
-				return err
-			}
+			take(e)
 		}
 	}
 	return nil

@@ -8,5 +8,6 @@
 // happens. Everything of value is in the data directory, and every part can be
 // killed at any moment: the next start goes on from there.
 //
-// Read run.go first, then fleet.go (the Envoys) and screen.go (what is printed).
+// Read run.go first, then fleet.go (the Envoys) and screen.go (what is
+// printed, of what view.go has seen).
 package standalone

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -101,17 +100,6 @@ func (s *screen) Held(r routing.EnvoyReceipt) {
 	}
 }
 
-// view is what Run has seen so far.
-type view struct {
-	// state is the newest version until the first one is printed, and nil from then
-	// on: it is large.
-	state    *routing.State
-	served   map[string]bool                 // Gateways
-	held     map[string]routing.EnvoyReceipt // by Gateway
-	waiting  []*routing.Snapshot             // versions that not all Envoys have yet, less what they hold
-	refusals map[string]bool
-}
-
 // Run prints until ctx ends.
 func (s *screen) Run(ctx context.Context) error {
 	follower, err := s.follow(ctx)
@@ -126,7 +114,7 @@ func (s *screen) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reading.Go(func() { failed <- pump(ctx, follower, versions) })
-	v := &view{state: routing.NewState(), served: map[string]bool{}, held: map[string]routing.EnvoyReceipt{}, refusals: map[string]bool{}}
+	v := newView()
 	for {
 		select {
 		case <-ctx.Done():
@@ -137,11 +125,6 @@ func (s *screen) Run(ctx context.Context) error {
 			if err := v.take(batch); err != nil {
 				return err
 			}
-			none := ""
-			if len(v.served) == 0 {
-				none = "No Gateway is served; `rutter show --data-dir " + s.config.DataDir + "` tells why."
-			}
-			s.sayOnce("gateways", none)
 		case r := <-s.receipts:
 			v.held[r.Gateway] = r
 			s.refused(v, r)
@@ -149,6 +132,11 @@ func (s *screen) Run(ctx context.Context) error {
 		if err := s.advance(ctx, v); err != nil {
 			return err
 		}
+		none := ""
+		if v.seen && len(v.served) == 0 {
+			none = "No Gateway is served; `rutter show --data-dir " + s.config.DataDir + "` tells why."
+		}
+		s.sayOnce("gateways", none)
 	}
 }
 
@@ -166,79 +154,27 @@ func pump(ctx context.Context, follower *routing.Follower, to chan<- []*routing.
 	}
 }
 
-func (v *view) take(batch []*routing.Snapshot) error {
-	for _, snap := range batch {
-		serve(v.served, snap)
-		v.waiting = append(v.waiting, snap)
-		if v.state == nil {
-			continue
-		}
-		if snap.Previous.IsZero() {
-			v.state = routing.NewState()
-		}
-		if err := v.state.Apply(snap); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// serve brings a set of Gateways up to date with a version.
-func serve(gateways map[string]bool, snap *routing.Snapshot) {
-	if snap.Previous.IsZero() {
-		clear(gateways)
-	}
-	for _, g := range snap.Gateways {
-		if g.Deleted {
-			delete(gateways, g.Gateway)
-		} else {
-			gateways[g.Gateway] = true
-		}
-	}
-}
-
-// has tells whether the Envoy of every Gateway that is served holds a version;
-// the first one without having refused a part of it.
-func (v *view) has(version events.Version) bool {
-	for name := range v.served {
-		r := v.held[name]
-		if r.Held.Incarnation != version.Incarnation || r.Held.Sequence < version.Sequence || v.state != nil && len(r.Refused) > 0 {
-			return false
-		}
-	}
-	return len(v.served) > 0
-}
-
-// since is when the last Envoy came to hold what it holds.
-func (v *view) since() time.Time {
-	var last time.Time
-	for name := range v.served {
-		if at := v.held[name].HeldAt; at.After(last) {
-			last = at
-		}
-	}
-	return last
-}
-
 // advance prints what has come true.
 func (s *screen) advance(ctx context.Context, v *view) error {
-	for len(v.waiting) > 0 && v.has(v.waiting[0].Version) {
-		snap := v.waiting[0]
+	for len(v.waiting) > 0 && v.has(v.waiting[0].version) {
+		next := v.waiting[0]
 		v.waiting = v.waiting[1:]
-		if v.state != nil {
-			if len(v.waiting) > 0 {
-				continue
+		if v.state == nil {
+			served := ""
+			if len(v.served) > 0 {
+				served = fmt.Sprintf("  (Envoy had it after %s)", v.since().Sub(next.time).Round(10*time.Microsecond))
 			}
-			if err := s.first(v.state); err != nil {
-				return err
-			}
-			v.state = nil
-			// What starting up took is not needed any more.
-			debug.FreeOSMemory()
+			s.Say("version %d  %s  →  %s%s", next.version.Sequence, s.causes(ctx, next.causes), next.effects, served)
 			continue
 		}
-		took := v.since().Sub(snap.Time)
-		s.Say("version %d  %s  →  %s  (Envoy had it after %s)", snap.Version.Sequence, s.causes(ctx, snap), effects(snap), took.Round(10*time.Microsecond))
+		if len(v.waiting) > 0 {
+			continue
+		}
+		if err := s.first(v.state); err != nil {
+			return err
+		}
+		v.state = nil
+		settleMemory()
 	}
 	return nil
 }
@@ -281,10 +217,10 @@ func (s *screen) refused(v *view, r routing.EnvoyReceipt) {
 
 const namedCauses = 3
 
-// causes names the objects whose events made a version.
-func (s *screen) causes(ctx context.Context, snap *routing.Snapshot) string {
+// causes names the objects whose events, at these sequences, made a version.
+func (s *screen) causes(ctx context.Context, sequences []uint64) string {
 	var names []string
-	for _, sequence := range snap.Causes {
+	for _, sequence := range sequences {
 		if len(names) == namedCauses {
 			break
 		}
@@ -304,52 +240,11 @@ func (s *screen) causes(ctx context.Context, snap *routing.Snapshot) string {
 			names = append(names, name)
 		}
 	}
-	if more := len(snap.Causes) - len(names); more > 0 && len(names) == namedCauses {
+	if more := len(sequences) - len(names); more > 0 && len(names) == namedCauses {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	if len(names) == 0 {
 		return "start"
 	}
 	return strings.Join(names, ", ")
-}
-
-// effects counts what changed for Envoy, and the verdicts.
-func effects(snap *routing.Snapshot) string {
-	var parts []string
-	for _, g := range snap.Gateways {
-		counts := map[string]int{}
-		for _, r := range g.Changed {
-			counts[shortType(r.Type)]++
-		}
-		for _, r := range g.Removed {
-			counts["removed "+shortType(r.Type)]++
-		}
-		var list []string
-		for _, kind := range []string{"listener", "route", "cluster", "certificate", "removed listener", "removed route", "removed cluster", "removed certificate"} {
-			if n := counts[kind]; n > 0 {
-				list = append(list, fmt.Sprintf("%d %s", n, kind))
-			}
-		}
-		if g.Deleted {
-			list = []string{"no longer served"}
-		}
-		parts = append(parts, g.Gateway+": "+strings.Join(list, ", "))
-	}
-	if len(parts) == 0 {
-		return "conditions only"
-	}
-	return strings.Join(parts, "; ")
-}
-
-func shortType(url string) string {
-	switch name := url[strings.LastIndexByte(url, '.')+1:]; name {
-	case "Listener":
-		return "listener"
-	case "Cluster":
-		return "cluster"
-	case "Secret":
-		return "certificate"
-	default:
-		return "route"
-	}
 }

@@ -11,7 +11,8 @@
 // truncated or removed, a stream that was removed, a damaged meta.inf. Sequences
 // that are missing at the end are known by the marks, which the owner writes every
 // second and when it stops. It accepts what a crash leaves: one unfinished record
-// at the very end, beyond the mark. It refuses to change anything.
+// at the very end, beyond the mark. It refuses to change anything but
+// the marks.
 //
 // The format is that of nats-server 2.15 (server/filestore.go, unencrypted and
 // uncompressed as Rutter runs it); the tests of natslog run on stores that the
