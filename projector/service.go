@@ -73,8 +73,6 @@ type service struct {
 }
 
 func (s *service) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	writer, err := s.Snapshots.Acquire(ctx, events.LeaseConfig{Cluster: s.Cluster, Holder: s.Holder, Sole: s.Sole, Open: s.guard})
 	if err != nil {
 		return fmt.Errorf("take the lease of SNAPSHOTS: %w", err)
@@ -85,12 +83,15 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	checkpoints := checkpoint.Start(ctx, checkpoint.Config{
+	// The last checkpoint is taken once nothing is published any more: with ctx it
+	// would race with the version that is being published, and might miss it.
+	working, end := context.WithCancel(context.WithoutCancel(ctx))
+	checkpoints := checkpoint.Start(working, checkpoint.Config{
 		Events: s.Events, Snapshots: s.Snapshots, Folds: s.Folds, Versions: s.Versions,
 		Every: s.CheckpointEvery, Soon: s.CheckpointSoon, Interval: s.CheckpointInterval, Logger: s.Logger,
 	}, s.engine.State().Version.Sequence)
 	defer checkpoints.Wait()
-	defer cancel()
+	defer end()
 
 	reader := s.Events.Reader(s.engine.State().Version.Sequence + 1)
 	defer reader.Close()

@@ -22,6 +22,7 @@ import (
 type set struct {
 	settle   time.Duration
 	files    map[string]*file
+	troubled map[*file]bool         // those with problems
 	claims   map[events.Key][]*slot // in order
 	holds    map[events.Key]int
 	inForce  map[events.Key]inForce
@@ -39,6 +40,7 @@ func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*se
 	s := &set{
 		settle:   settle,
 		files:    map[string]*file{},
+		troubled: map[*file]bool{},
 		claims:   map[events.Key][]*slot{},
 		holds:    map[events.Key]int{},
 		inForce:  map[events.Key]inForce{},
@@ -95,6 +97,11 @@ func (s *set) apply(updates []update, now time.Time) Changes {
 	out.Deleted = s.expire(now)
 	for _, f := range slices.SortedFunc(maps.Keys(touched), func(a, b *file) int { return cmp.Compare(a.path, b.path) }) {
 		f.report(&out)
+		if len(f.problems) > 0 {
+			s.troubled[f] = true
+		} else {
+			delete(s.troubled, f)
+		}
 	}
 	out.sort()
 	return out
@@ -225,8 +232,8 @@ func (s *set) deadline() (first time.Time, pending bool) {
 // problems are those of all files, in order.
 func (s *set) problems() []Problem {
 	var out []Problem
-	for _, path := range slices.Sorted(maps.Keys(s.files)) {
-		out = append(out, s.files[path].problems...)
+	for _, f := range slices.SortedFunc(maps.Keys(s.troubled), func(a, b *file) int { return cmp.Compare(a.path, b.path) }) {
+		out = append(out, f.problems...)
 	}
 	return out
 }

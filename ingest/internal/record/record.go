@@ -92,8 +92,14 @@ func needsReferrer(key events.Key) bool {
 	return key.Resource == events.Secrets || key.Resource == events.ConfigMaps
 }
 
-// wanted are the Secrets that Gateways refer to, those of c included.
+// wanted are the Secrets that Gateways refer to, those of c included. Where c has
+// neither Gateways nor what needs a referrer, nobody asks, and it is not looked for.
 func (r *Recorder) wanted(c manifests.Changes) (map[events.Key]bool, error) {
+	if !slices.ContainsFunc(c.Applied, func(o manifests.Object) bool {
+		return o.Key.Resource == events.Gateways || needsReferrer(o.Key)
+	}) {
+		return nil, nil
+	}
 	wanted := map[events.Key]bool{}
 	for _, e := range r.Events.Entries {
 		for _, key := range e.Secrets {

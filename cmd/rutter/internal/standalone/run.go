@@ -149,10 +149,8 @@ func (r *run) open(ctx context.Context) error {
 		}
 		r.buckets[name] = b
 	}
-	for _, dir := range []string{r.envoyLogs(), r.localCopy()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("prepare the data directory: %w", err)
-		}
+	if err := os.MkdirAll(r.envoyLogs(), 0o700); err != nil {
+		return fmt.Errorf("prepare the data directory: %w", err)
 	}
 	var err error
 	if r.identity, err = loadIdentity(filepath.Join(r.DataDir, "identity")); err != nil {
@@ -163,8 +161,6 @@ func (r *run) open(ctx context.Context) error {
 }
 
 func (r *run) envoyLogs() string { return filepath.Join(r.DataDir, "envoy") }
-
-func (r *run) localCopy() string { return filepath.Join(r.DataDir, "xds") }
 
 func (r *run) socket() string { return filepath.Join(r.runDir, "xds.sock") }
 
@@ -194,6 +190,8 @@ func (r *run) projector(ctx context.Context) error {
 	})
 }
 
+// xdsServer serves the Envoys. It needs no local copy: it lives and dies with the
+// log, which is in this process.
 func (r *run) xdsServer() (*xdsserver.Server, error) {
 	listener, err := net.Listen("unix", r.socket())
 	if err != nil {
@@ -201,7 +199,7 @@ func (r *run) xdsServer() (*xdsserver.Server, error) {
 	}
 	return xdsserver.New(xdsserver.Config{
 		Listener: listener, Name: "standalone", Cluster: cluster, Identity: r.identity,
-		LocalCopy: r.localCopy(), Logger: r.Logger, Registerer: prometheus.NewRegistry(),
+		Logger: r.Logger, Registerer: prometheus.NewRegistry(),
 		Observer: r.screen.Held,
 		Open: func(context.Context) (xdsserver.Log, error) {
 			return xdsserver.Log{
