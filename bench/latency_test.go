@@ -202,6 +202,9 @@ func newWorld(b *testing.B, n int, layout, envoy string) *world {
 	if err := w.start(ctx, rutter, data, envoy); err != nil {
 		b.Fatal(err)
 	}
+	if err := settle(ctx, w.command.Process.Pid); err != nil {
+		b.Fatal(err)
+	}
 	b.Cleanup(func() {
 		if err := w.stop(); err != nil {
 			b.Errorf("stop rutter: %v", err)

@@ -161,3 +161,28 @@ func calm() { time.Sleep(20 * time.Millisecond) }
 // between is the pause between two requests of the poller: without one, poller and
 // Envoy take both cores, and what is measured is the scheduler.
 func between() { time.Sleep(500 * time.Microsecond) }
+
+// settle waits until a process has had nothing to do for half a second: after a
+// start it still writes the status of every object.
+func settle(ctx context.Context, pid int) error {
+	for last := -1; ; {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return err
+		}
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		var user, system int // in ticks of 10 ms
+		if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+			return err
+		}
+		if last >= 0 && user+system-last <= 3 {
+			return nil
+		}
+		last = user + system
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
