@@ -1,6 +1,7 @@
 package xdsserver
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,10 +116,20 @@ func TestADamagedLocalCopyIsIgnored(t *testing.T) {
 	}
 	s.slices()
 	s.publish(site("one", "a")...)
-	server := s.serve("127.0.0.1:0", s.open)
+	// Until the log can be opened there is nothing but the copy.
+	reachable := make(chan struct{})
+	server := s.serve("127.0.0.1:0", func(ctx context.Context) (Log, error) {
+		select {
+		case <-reachable:
+			return s.open(ctx)
+		case <-ctx.Done():
+			return Log{}, ctx.Err()
+		}
+	})
 	if server.Ready() {
 		t.Error("ready with a damaged copy")
 	}
+	close(reachable)
 	e := simulated(t, server)
 	awaitView(t, e, "the cluster", func(v simenvoy.View) bool { return len(v.Have[store.ClusterType]) == 1 })
 }
