@@ -51,8 +51,9 @@ func samples() map[string]events.Event {
 		"object.baseline": event("6f1c/41", events.ObjectBaseline, events.Key{Resource: events.GatewayClasses, Name: "rutter"}, []byte(object)),
 		"object.endpoints": event("77aa/9", events.ObjectApplied, events.Key{Resource: events.EndpointSlices, Namespace: "shop", Name: "cart-x7"},
 			[]byte(`{"kind":"EndpointSlice"}`)),
-		"sync.started":   event("sync/httproutes/7", events.TypeSyncStart, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "57"})),
-		"sync.completed": event("sync/endpointslices/7", events.TypeSyncDone, events.SyncKey(events.EndpointSlices), payload(events.Sync{Resource: events.EndpointSlices})),
+		"sync.started":         event("sync/httproutes/7", events.TypeSyncStart, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "57"})),
+		"sync.completed":       event("sync/endpointslices/7", events.TypeSyncDone, events.SyncKey(events.EndpointSlices), payload(events.Sync{Resource: events.EndpointSlices})),
+		"sync.completed.whole": event("sync/httproutes/9", events.TypeSyncDone, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "59", Whole: true})),
 		"epoch.opened": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamEvents), payload(events.EpochOpened{
 			Epoch: 7, Holder: "ingest-0", Settings: &events.Settings{
 				ControllerName: "rutter.dev/gateway-controller", Resources: []string{events.Gateways, events.HTTPRoutes},

@@ -36,6 +36,10 @@ type Sync struct {
 	Resource string `json:"resource"`
 	// ResourceVersion is that of the list; empty for a directory of manifests.
 	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// Whole, of sync.completed: every object of the resource that exists stands
+	// between the brackets, changed or not, so that a reader who knows nothing of
+	// what was recorded before knows all of them.
+	Whole bool `json:"whole,omitempty"`
 }
 
 // Verdict records that Envoy refused a published resource. It excludes exactly

@@ -82,7 +82,8 @@ func (s *service) list(ctx context.Context, reader source) error {
 			return err
 		}
 	}
-	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncStart)...); err != nil {
+	whole := s.events.index.Unrecorded(Resources())
+	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncStart, nil)...); err != nil {
 		return err
 	}
 	changes, err := reader.Next(ctx)
@@ -98,7 +99,7 @@ func (s *service) list(ctx context.Context, reader source) error {
 			return err
 		}
 	}
-	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncDone)...); err != nil {
+	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncDone, whole)...); err != nil {
 		return err
 	}
 	s.report(reader.Problems(), changes.Notices)
@@ -106,12 +107,13 @@ func (s *service) list(ctx context.Context, reader source) error {
 	return nil
 }
 
-// brackets open or close the lists of all resources of EVENTS.
-func (s *service) brackets(kind events.Type) []events.Event {
+// brackets open or close the lists of all resources of EVENTS; whole are those
+// that hold everything.
+func (s *service) brackets(kind events.Type, whole map[string]bool) []events.Event {
 	var out []events.Event
 	for _, resource := range Resources() {
 		if resource != events.EndpointSlices {
-			out = append(out, s.bracket(s.events, kind, resource))
+			out = append(out, s.bracket(s.events, kind, events.Sync{Resource: resource, Whole: whole[resource]}))
 		}
 	}
 	return out

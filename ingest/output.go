@@ -55,11 +55,11 @@ func (s *service) guard(stream string, epoch uint64, settings *events.Settings) 
 }
 
 // bracket is the event that begins or ends a list of a resource.
-func (s *service) bracket(out *output, kind events.Type, resource string) events.Event {
+func (s *service) bracket(out *output, kind events.Type, sync events.Sync) events.Event {
 	return events.Event{
-		ID:   fmt.Sprintf("epoch/%s/%d/%s/%s/%d", out.name, out.writer.Epoch(), kind, resource, out.index.Position.Sequence),
-		Type: kind, Cluster: s.Cluster, Key: events.SyncKey(resource), Time: s.Now().UTC(),
-		Data: mustJSON(events.Sync{Resource: resource}),
+		ID:   fmt.Sprintf("epoch/%s/%d/%s/%s/%d", out.name, out.writer.Epoch(), kind, sync.Resource, out.index.Position.Sequence),
+		Type: kind, Cluster: s.Cluster, Key: events.SyncKey(sync.Resource), Time: s.Now().UTC(),
+		Data: mustJSON(sync),
 	}
 }
 

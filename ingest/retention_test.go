@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -197,6 +198,66 @@ func TestAfterAGapEverythingIsRecordedAgainUnderItsIdentity(t *testing.T) {
 		slices, whole := r.listed()
 		if !whole || string(slices[sliceKey("s")].Type) != string(events.ObjectApplied) {
 			t.Errorf("a new reader finds %v, in a whole list %v", slices, whole)
+		}
+		must(t, stop())
+	})
+}
+
+// wholes are the resources whose last list says that it is whole.
+func wholes(t *testing.T, list []events.Event) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for _, e := range list {
+		if e.Type == events.TypeSyncDone {
+			var sync events.Sync
+			must(t, json.Unmarshal(e.Data, &sync))
+			out[sync.Resource] = sync.Whole
+		}
+	}
+	return out
+}
+
+func TestWhatNoFoldHoldsIsRecordedAgainInWholeLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.log.Close()
+		r.scaled()
+		folded := uint64(0)
+		r.config.Folded = func(context.Context, events.StreamInfo) (uint64, error) { return folded, nil }
+		r.shelf.put(route("a", "a.example") + route("b", "b.example") + slice("s", "10.0.0.1"))
+		stop := r.start()
+		synctest.Wait()
+		must(t, stop())
+
+		next := r.after(r.config.Events)
+		stop = r.start() // nothing is lost yet
+		synctest.Wait()
+		recorded := r.read(r.config.Events, next)
+		if got, want := story(recorded), "epoch.opened, sync.started, sync.completed"; got != want {
+			t.Errorf("recorded %s, want %s", got, want)
+		}
+		if wholes(t, recorded)[events.HTTPRoutes] {
+			t.Error("a list of differences says that it is whole")
+		}
+
+		time.Sleep(31 * time.Minute) // days, under the eyes of ingest
+		synctest.Wait()
+		next = r.after(r.config.Events)
+		r.shelf.put(route("c", "c.example"))
+		synctest.Wait()
+		again := r.read(r.config.Events, 0)
+		if !wholes(t, again)[events.HTTPRoutes] {
+			t.Errorf("no whole list of HTTPRoutes is in the stream: %s", story(again))
+		}
+		if created := r.read(r.config.Events, next); story(created) != "applied httproutes/c" {
+			t.Errorf("afterwards, %s is recorded", story(created))
+		}
+		names := map[string]bool{}
+		for _, e := range again {
+			names[e.Key.Name] = true
+		}
+		if !names["a"] || !names["b"] {
+			t.Errorf("the stream does not hold every route: %s", story(again))
 		}
 		must(t, stop())
 	})

@@ -3,6 +3,7 @@ package ingest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -30,6 +31,10 @@ type Config struct {
 	// verdicts; nil for none.
 	Receipts events.Stream
 	Bucket   events.Bucket
+	// Folded is up to which sequence of EVENTS those who fold it have a checkpoint.
+	// Where retention has removed more than that, everything is recorded again. Nil
+	// where nobody folds.
+	Folded func(context.Context, events.StreamInfo) (uint64, error)
 	// Upkeep is how often what is kept beside the log is stored, and ENDPOINTS
 	// looked after; 1 h when zero.
 	Upkeep time.Duration
@@ -83,14 +88,25 @@ func run(ctx context.Context, c Config, open func(manifests.Config) (source, err
 	c.Upkeep = cmp.Or(c.Upkeep, defaultUpkeep)
 	c.RelistAfter = cmp.Or(c.RelistAfter, defaultRelistAfter)
 	s := &service{Config: c, source: open, sealer: sealer}
+	for {
+		err := s.epoch(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !errors.Is(err, errGap) {
+			return fmt.Errorf("ingest: %w", err)
+		}
+		s.Logger.Warn("a new epoch begins, to record everything again", "stream", events.StreamEvents, "error", err)
+	}
+}
+
+// epoch records under one epoch, until ctx or the epoch ends.
+func (s *service) epoch(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
-		return fmt.Errorf("ingest: %w", err)
+		return err
 	}
 	defer s.close(ctx)
-	if err := s.follow(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("ingest: %w", err)
-	}
-	return nil
+	return s.follow(ctx)
 }
 
 type service struct {
@@ -119,6 +135,11 @@ func (s *service) open(ctx context.Context) error {
 		if key.Resource == events.Secrets && entry.Recipient != s.Settings.Recipient {
 			entry.Again = true // its key is sealed to somebody else
 		}
+	}
+	if err := s.checkGap(ctx); errors.Is(err, errGap) {
+		s.events.index.RecordAgain()
+	} else if err != nil {
+		return err
 	}
 	s.recorder = &record.Recorder{Cluster: s.Cluster, Sealer: s.sealer, Now: s.Now, Events: s.events.index, Endpoints: s.endpoints.index}
 	s.accepted = loadAccepted(ctx, s.Bucket, s.Logger)

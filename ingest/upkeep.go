@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -25,6 +27,29 @@ func (s *service) upkeep(ctx context.Context, reader source) error {
 		}
 	}
 	s.store(ctx, reader)
+	return s.checkGap(ctx)
+}
+
+// errGap: EVENTS no longer holds what those who fold it would have to read.
+var errGap = errors.New("events are lost that no checkpoint holds")
+
+// checkGap is errGap where that is so. Everything that exists is then recorded
+// again, in lists that say that they are whole.
+func (s *service) checkGap(ctx context.Context) error {
+	if s.Folded == nil {
+		return nil
+	}
+	info, err := s.Events.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("open EVENTS: %w", err)
+	}
+	folded, err := s.Folded(ctx, info)
+	if err != nil {
+		return err
+	}
+	if folded+1 < info.First {
+		return fmt.Errorf("%w: the newest one is at %d, the log begins at %d", errGap, folded, info.First)
+	}
 	return nil
 }
 
@@ -50,11 +75,11 @@ func (s *service) relistDue() bool {
 }
 
 func (s *service) beginRelist(ctx context.Context) error {
-	return s.append(ctx, s.endpoints, s.bracket(s.endpoints, events.TypeSyncStart, events.EndpointSlices))
+	return s.append(ctx, s.endpoints, s.bracket(s.endpoints, events.TypeSyncStart, events.Sync{Resource: events.EndpointSlices}))
 }
 
 // completeRelist records every slice that the list does not hold yet.
 func (s *service) completeRelist(ctx context.Context) error {
 	missing := s.recorder.Baselines(s.endpoints.index.Begun.Sequence)
-	return s.append(ctx, s.endpoints, append(missing, s.bracket(s.endpoints, events.TypeSyncDone, events.EndpointSlices))...)
+	return s.append(ctx, s.endpoints, append(missing, s.bracket(s.endpoints, events.TypeSyncDone, events.Sync{Resource: events.EndpointSlices, Whole: true}))...)
 }

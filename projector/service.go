@@ -39,6 +39,12 @@ type Config struct {
 // FoldBucket is the object store of the checkpoints of the fold.
 const FoldBucket = checkpoint.Bucket
 
+// Covered is the sequence of EVENTS up to which the projector can start from a
+// checkpoint: what retention removes after it, it cannot know.
+func Covered(ctx context.Context, folds events.Bucket, info events.StreamInfo) (uint64, error) {
+	return checkpoint.Covered(ctx, folds, info)
+}
+
 // chunkBytes is how much of a version goes into one message, where the log takes
 // that much: half of what a NATS server allows by default.
 const chunkBytes = 512 << 10
@@ -119,8 +125,9 @@ func (s *service) restore(ctx context.Context) (behind uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if state.Version.Sequence+1 < info.First {
-		return 0, fmt.Errorf("fold EVENTS: %w: the newest checkpoint is at %d, the log begins at %d", events.ErrGap, state.Version.Sequence, info.First)
+	if state.Partial() {
+		s.Logger.Warn("events are lost that no checkpoint holds; nothing is published before ingest has recorded all objects again",
+			"stream", events.StreamEvents, "seq", info.First)
 	}
 	follower, err := routing.Follow(ctx, s.Snapshots, s.Versions)
 	if err != nil {

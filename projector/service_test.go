@@ -141,6 +141,17 @@ func (r *rig) reach(sequence uint64) *routing.State {
 	return state
 }
 
+// newest is the version that is published now.
+func (r *rig) newest() *routing.State {
+	r.t.Helper()
+	follower, err := routing.Follow(r.t.Context(), r.snapshots, r.versions)
+	must(r.t, err)
+	defer follower.Close()
+	state, err := follower.Load(r.t.Context())
+	must(r.t, err)
+	return state
+}
+
 func (r *rig) lastVersion() *routing.Snapshot {
 	r.t.Helper()
 	m, err := r.snapshots.Get(r.t.Context(), r.published())

@@ -36,7 +36,9 @@ type State struct {
 	Chain routing.Digest
 
 	// slim states keep no recorded bytes, see Slim.
-	slim     bool
+	slim bool
+	// partial states began after events that are lost, see After.
+	partial  bool
 	synced   map[string]bool
 	objects  map[string]map[events.Key]*Object
 	verdicts map[VerdictKey]events.Verdict
@@ -76,6 +78,18 @@ func NewState(incarnation string) *State {
 		verdicts: map[VerdictKey]events.Verdict{},
 	}
 }
+
+// After is a state that begins after the event at sequence, where that one and
+// all before are lost. It is not [State.Ready] before each resource was listed whole.
+func After(incarnation string, sequence uint64) *State {
+	s := NewState(incarnation)
+	s.Version.Sequence, s.partial = sequence, true
+	return s
+}
+
+// Partial tells whether objects may be missing, because the events that recorded
+// them are lost and no whole list has followed yet.
+func (s *State) Partial() bool { return s.partial }
 
 // Slim drops the recorded bytes of all objects, now and from here on. They are only
 // needed for a checkpoint: a slim state folds and routes as any other, and cannot
@@ -173,7 +187,8 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 		if err := json.Unmarshal(e.Data, &sync); err != nil {
 			return nil, err
 		}
-		s.synced[sync.Resource] = e.Type == events.TypeSyncDone
+		s.synced[sync.Resource] = e.Type == events.TypeSyncDone && (sync.Whole || !s.partial)
+		s.partial = s.partial && !s.Ready()
 		return nil, nil
 	case events.TypeVerdict:
 		var v events.Verdict

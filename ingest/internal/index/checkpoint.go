@@ -68,6 +68,11 @@ func (x *Index) skip(lost uint64) {
 	x.Position.Sequence += lost
 	x.ResourceVersion += lost
 	x.Whole = Mark{}
+	x.RecordAgain()
+}
+
+// RecordAgain asks to record every object again.
+func (x *Index) RecordAgain() {
 	for _, e := range x.Entries {
 		e.Again = true
 	}

@@ -78,6 +78,19 @@ func New(incarnation string) *Index {
 	return &Index{Position: events.Version{Incarnation: incarnation}, Entries: map[events.Key]*Entry{}}
 }
 
+// Unrecorded tells for each of resources whether a list of all its objects records
+// every one of them, because none is known, or all are to be recorded again.
+func (x *Index) Unrecorded(resources []string) map[string]bool {
+	out := make(map[string]bool, len(resources))
+	for _, resource := range resources {
+		out[resource] = true
+	}
+	for key, e := range x.Entries {
+		out[key.Resource] = out[key.Resource] && e.Again
+	}
+	return out
+}
+
 // Apply folds one event in.
 func (x *Index) Apply(e events.Event) error {
 	x.Position.Sequence = e.Sequence

@@ -15,6 +15,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,9 @@ import (
 // <incarnation of EVENTS>/<sequence>, zero-padded.
 const Bucket = "rutter-folds"
 
-// Load is the newest state that was stored at or before sequence, or the empty one.
+// Load is the newest state that was stored at or before sequence, or the empty
+// one. Where the stream no longer reaches back to it, it is a partial one that
+// begins with the stream.
 func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, sequence uint64) (*fold.State, error) {
 	names, err := bucket.List(ctx)
 	if err != nil {
@@ -39,9 +42,30 @@ func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, seq
 		if incarnation != info.Incarnation || err != nil || at > sequence {
 			continue
 		}
+		if at+1 < info.First {
+			break
+		}
 		return get(ctx, bucket, names[i])
 	}
+	if info.First > 1 {
+		return fold.After(info.Incarnation, info.First-1), nil
+	}
 	return fold.NewState(info.Incarnation), nil
+}
+
+// Covered is the sequence of EVENTS up to which a state is stored; 0 where none is.
+func Covered(ctx context.Context, bucket events.Bucket, info events.StreamInfo) (uint64, error) {
+	names, err := bucket.List(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list checkpoints of the fold: %w", err)
+	}
+	for _, name := range slices.Backward(names) {
+		incarnation, number, _ := strings.Cut(name, "/")
+		if at, err := strconv.ParseUint(number, 10, 64); incarnation == info.Incarnation && err == nil {
+			return at, nil
+		}
+	}
+	return 0, nil
 }
 
 // LoadFirst is the state from which all of the stream can be folded: the empty

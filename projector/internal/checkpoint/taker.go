@@ -114,6 +114,9 @@ func take(ctx context.Context, c Config, sequence uint64) error {
 	if err := FoldTo(ctx, c.Events, state, sequence); err != nil {
 		return err
 	}
+	if state.Partial() {
+		return nil // who starts from it would miss as much as we do
+	}
 	if err := Put(ctx, c.Folds, state); err != nil {
 		return err
 	}

@@ -177,6 +177,9 @@ func (r *run) ingest(ctx context.Context) error {
 		},
 		Events: r.streams[events.StreamEvents], Endpoints: r.streams[events.StreamEndpoints],
 		Receipts: r.streams[events.StreamReceipts], Bucket: r.buckets[ingest.IndexBucket],
+		Folded: func(ctx context.Context, info events.StreamInfo) (uint64, error) {
+			return projector.Covered(ctx, r.buckets[projector.FoldBucket], info)
+		},
 		Report: r.screen.Report, Stalled: r.screen.Stalled("recording"), Now: time.Now, Logger: r.Logger,
 	})
 }
