@@ -32,34 +32,47 @@ func sizes(b *testing.B) []int {
 	return []int{100, 1_000, 10_000}
 }
 
+// layouts are both, the scoped one first.
+func layouts() []string { return []string{"scoped", "plain"} }
+
 // BenchmarkSaveToServed measures from saving a file with a new route (own hostname,
-// own Service) or a changed one until the first request is answered by it.
+// own Service) or a changed one until the first request is answered by it. All sizes
+// run side by side and take turns, so that they share whatever else the machine does.
 func BenchmarkSaveToServed(b *testing.B) {
-	for _, n := range sizes(b) {
-		for _, layout := range []string{"scoped", "plain"} {
-			b.Run(fmt.Sprintf("%s/%d", layout, n), func(b *testing.B) { saveToServed(b, n, layout) })
-		}
+	for _, layout := range layouts() {
+		b.Run(layout, func(b *testing.B) { saveToServed(b, layout) })
 	}
 }
 
-func saveToServed(b *testing.B, n int, layout string) {
-	w := newWorld(b, n, layout, envoyproc.Auto)
-	poller := newPoller(w.port)
-	var added, changed []time.Duration
+func saveToServed(b *testing.B, layout string) {
+	type contender struct {
+		*world
+		poller         *poller
+		added, changed []time.Duration
+	}
+	var all []*contender
+	for _, n := range sizes(b) {
+		w := newWorld(b, n, layout, envoyproc.Auto)
+		all = append(all, &contender{world: w, poller: newPoller(w.port)})
+	}
 	for i := range samples {
 		name := fmt.Sprintf("new%d", i)
-		calm()
-		added = append(added, w.save(b, poller, name, "/"))
-		calm()
-		changed = append(changed, w.save(b, poller, name, "/changed"))
+		for _, c := range all {
+			calm()
+			c.added = append(c.added, c.save(b, c.poller, name, "/"))
+			calm()
+			c.changed = append(c.changed, c.save(b, c.poller, name, "/changed"))
+		}
 	}
-	report(b, "added", added)
-	report(b, "changed", changed)
-	own, err := resident(w.command.Process.Pid)
-	if err != nil {
-		b.Fatal(err)
+	for _, c := range all {
+		report(b, fmt.Sprintf("%d-added", c.routes), c.added)
+		report(b, fmt.Sprintf("%d-changed", c.routes), c.changed)
+		own, err := resident(c.command.Process.Pid)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(own, fmt.Sprintf("%d-rutter-MiB", c.routes))
 	}
-	b.ReportMetric(own, "rutter-MiB")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -93,68 +106,94 @@ func (w *world) save(b *testing.B, p *poller, name, path string) time.Duration {
 }
 
 // BenchmarkSaveToXDS measures the part before Envoy: from saving a file until the
-// route is on the wire of the xDS server.
+// route is on the wire of the xDS server; with all sizes side by side.
 func BenchmarkSaveToXDS(b *testing.B) {
-	for _, n := range sizes(b) {
-		for _, layout := range []string{"scoped", "plain"} {
-			b.Run(fmt.Sprintf("%s/%d", layout, n), func(b *testing.B) { saveToXDS(b, n, layout) })
-		}
+	for _, layout := range layouts() {
+		b.Run(layout, func(b *testing.B) { saveToXDS(b, layout) })
 	}
 }
 
-func saveToXDS(b *testing.B, n int, layout string) {
-	w := newWorld(b, n, layout, "none")
-	ctx, cancel := context.WithCancel(b.Context())
-	arrivals, failed := make(chan arrival, 64), make(chan error, 1)
-	go func() {
-		failed <- follow(ctx, w.socket, "default/gw", []string{fmt.Sprintf("http-%d", w.port)}, arrivals)
-	}()
-	defer func() {
-		cancel()
-		if err := <-failed; err != nil {
-			b.Error(err)
-		}
-	}()
-	chain := fmt.Sprintf("http-%d", w.port)
-	last := fmt.Sprintf("%s/r%d.example.com", chain, n-1)
-	if layout == "plain" {
-		last = chain
+func saveToXDS(b *testing.B, layout string) {
+	type contender struct {
+		*follower
+		added []time.Duration
 	}
-	await(b, arrivals, failed, last)
-	var added []time.Duration
+	var all []*contender
+	for _, n := range sizes(b) {
+		f := newFollower(b, newWorld(b, n, layout, "none"), layout)
+		f.await(b, fmt.Sprintf("r%d", n-1))
+		all = append(all, &contender{follower: f})
+	}
 	for i := range samples {
-		calm()
 		name := fmt.Sprintf("new%d", i)
-		want := chain
-		if layout == "scoped" {
-			want = fmt.Sprintf("%s/%s.example.com", chain, name)
+		for _, c := range all {
+			calm()
+			start := time.Now()
+			if err := c.writeRoute(name, "/"); err != nil {
+				b.Fatal(err)
+			}
+			c.added = append(c.added, c.await(b, name).Sub(start))
 		}
-		start := time.Now()
-		if err := w.writeRoute(name, "/"); err != nil {
-			b.Fatal(err)
-		}
-		added = append(added, await(b, arrivals, failed, want).Sub(start))
 	}
-	report(b, "added", added)
+	for _, c := range all {
+		report(b, fmt.Sprintf("%d-added", c.routes), c.added)
+	}
+	first, last := all[0], all[len(all)-1]
+	b.ReportMetric(float64(median(last.added))/float64(median(first.added)), fmt.Sprintf("%d-to-%d-ratio", last.routes, first.routes))
 	b.ReportMetric(0, "ns/op")
 }
 
-// await is when the route or scope called name was sent.
-func await(b *testing.B, arrivals <-chan arrival, failed <-chan error, name string) time.Time {
+// follower is a world with a client of its xDS server instead of an Envoy.
+type follower struct {
+	*world
+	layout   string
+	arrivals chan arrival
+	failed   chan error
+}
+
+func newFollower(b *testing.B, w *world, layout string) *follower {
 	b.Helper()
+	f := &follower{world: w, layout: layout, arrivals: make(chan arrival, 64), failed: make(chan error, 1)}
+	ctx, cancel := context.WithCancel(b.Context())
+	go func() { f.failed <- follow(ctx, w.socket, "default/gw", []string{f.chain()}, f.arrivals) }()
+	b.Cleanup(func() {
+		cancel()
+		if err := <-f.failed; err != nil {
+			b.Error(err)
+		}
+	})
+	return f
+}
+
+func (f *follower) chain() string { return fmt.Sprintf("http-%d", f.port) }
+
+// await is when what carries the route called name was sent: its scope, or in the
+// plain layout the whole chain.
+func (f *follower) await(b *testing.B, name string) time.Time {
+	b.Helper()
+	want := f.chain()
+	if f.layout == "scoped" {
+		want = fmt.Sprintf("%s/%s.example.com", f.chain(), name)
+	}
 	timeout := time.After(time.Minute)
 	for {
 		select {
-		case a := <-arrivals:
-			if a.name == name && (a.kind == scopeType || a.kind == routeType) {
+		case a := <-f.arrivals:
+			if a.name == want && (a.kind == scopeType || a.kind == routeType) {
 				return a.at
 			}
-		case err := <-failed:
+		case err := <-f.failed:
 			b.Fatalf("the xDS stream ended: %v", err)
 		case <-timeout:
-			b.Fatalf("%s was not sent", name)
+			b.Fatalf("%s was not sent", want)
 		}
 	}
+}
+
+// median sorts d.
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
 }
 
 func report(b *testing.B, what string, d []time.Duration) {
@@ -182,7 +221,7 @@ func newWorld(b *testing.B, n int, layout, envoy string) *world {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	w := &world{dir: filepath.Join(dir, "m"), port: freePort(b), backend: startBackend(b)}
+	w := &world{routes: n, dir: filepath.Join(dir, "m"), port: freePort(b), backend: startBackend(b)}
 	data := filepath.Join(dir, "data")
 	for _, d := range []string{w.dir, data} {
 		if err := os.Mkdir(d, 0o700); err != nil {

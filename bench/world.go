@@ -16,6 +16,7 @@ import (
 
 // world is a directory of manifests with n routes, and a rutter that serves it.
 type world struct {
+	routes  int
 	dir     string // manifests
 	port    int    // of the Gateway
 	backend int    // port of the one backend behind all Services
