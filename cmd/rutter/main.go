@@ -29,6 +29,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := run(ctx, environment{
 		out: os.Stdout, err: os.Stderr, now: time.Now, open: openLog,
 		colours: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "",

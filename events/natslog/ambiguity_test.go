@@ -94,7 +94,7 @@ type proxy struct {
 
 func newProxy(t *testing.T, dir string) *proxy {
 	t.Helper()
-	url, err := os.ReadFile(filepath.Join(dir, ownerFile))
+	url, err := os.ReadFile(filepath.Join(dir, OwnerFile))
 	if err != nil {
 		t.Fatal(err)
 	}

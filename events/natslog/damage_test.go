@@ -143,7 +143,7 @@ func TestHarmlessDamageIsRepaired(t *testing.T) {
 		"an unfinished record at the end": extend(stream+"msgs/4.blk", []byte{200, 1, 0, 128, 32, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6}),
 		"zeros at the end":                extend(stream+"msgs/4.blk", make([]byte, 4096)),
 		"an owner that is gone": func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, ownerFile), []byte("nats://x@127.0.0.1:1"))
+			write(t, filepath.Join(dir, OwnerFile), []byte("nats://x@127.0.0.1:1"))
 		},
 		"a state of consumers left behind": func(t *testing.T, dir string) { write(t, filepath.Join(dir, stream, "obs", "x"), nil) },
 	} {

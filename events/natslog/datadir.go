@@ -20,9 +20,9 @@ const (
 	// storeDir is where the server keeps the streams.
 	storeDir = "jetstream"
 	lockFile = "lock"
-	// ownerFile holds the URL, with its token, at which the owner can be read
+	// OwnerFile, in the data directory, holds the URL, with its token, at which the owner can be read
 	// along. It is left behind when the owner dies; the lock says who lives.
-	ownerFile = "owner"
+	OwnerFile = "owner"
 )
 
 // lock takes the data directory for this process, until it calls the function
@@ -48,13 +48,13 @@ func lock(dir string) (unlock func(), err error) {
 
 // announce writes where the owner of dir can be read along, for this user only.
 func announce(dir, url string) error {
-	f, err := os.CreateTemp(dir, ownerFile+".*") // mode 0600
+	f, err := os.CreateTemp(dir, OwnerFile+".*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("announce server: %w", err)
 	}
 	_, err = f.WriteString(url)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, ownerFile))
+		err = os.Rename(f.Name(), filepath.Join(dir, OwnerFile))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
@@ -77,7 +77,7 @@ func OpenDataDir(ctx context.Context, dir string, logger *slog.Logger) (*Log, er
 		if !errors.Is(err, ErrInUse) {
 			return l, err
 		}
-		url, readErr := os.ReadFile(filepath.Join(dir, ownerFile))
+		url, readErr := os.ReadFile(filepath.Join(dir, OwnerFile))
 		if readErr == nil {
 			if l, err := dial(strings.TrimSpace(string(url)), logger); err == nil {
 				return l, nil

@@ -37,7 +37,7 @@ func TestDataDirectoryIsReadThroughItsOwner(t *testing.T) {
 	if _, err := w.Append(t.Context(), message(0, 10), message(1, 10)); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(filepath.Join(dir, ownerFile)); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(dir, OwnerFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("owner file: %v, %v", info.Mode(), err)
 	}
 	for range 2 { // with the owner, and after it
