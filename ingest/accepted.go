@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -26,8 +25,10 @@ type accepted struct {
 	logger *slog.Logger
 	// build is the digest of this program: another one may have other schemas or
 	// defaults, and validates everything anew. Empty: not known, nothing is kept.
-	build     string
+	build string
+	// documents are those that were accepted before; the source takes them over.
 	documents []manifests.Accepted
+	stored    routing.Digest // of what is stored
 }
 
 type storedAccepted struct {
@@ -52,6 +53,13 @@ func loadAccepted(ctx context.Context, bucket events.Bucket, logger *slog.Logger
 	return a
 }
 
+// take hands the documents over.
+func (a *accepted) take() []manifests.Accepted {
+	documents := a.documents
+	a.documents = nil
+	return documents
+}
+
 func readAccepted(ctx context.Context, bucket events.Bucket) (storedAccepted, error) {
 	var stored storedAccepted
 	data, err := bucket.Get(ctx, acceptedName)
@@ -70,10 +78,14 @@ func readAccepted(ctx context.Context, bucket events.Bucket) (storedAccepted, er
 
 // save stores the documents if they have changed.
 func (a *accepted) save(ctx context.Context, bucket events.Bucket, documents []manifests.Accepted) {
-	if a.build == "" || slices.Equal(a.documents, documents) {
+	if a.build == "" {
 		return
 	}
 	data, encoding, err := routing.Marshal(storedAccepted{Build: a.build, Documents: documents})
+	digest := routing.DigestOf(data)
+	if err == nil && digest == a.stored {
+		return
+	}
 	if err == nil {
 		err = bucket.Put(ctx, acceptedName, append([]byte(encoding+"\n"), data...))
 	}
@@ -81,7 +93,7 @@ func (a *accepted) save(ctx context.Context, bucket events.Bucket, documents []m
 		a.logger.Warn("accepted documents were not stored", "error", err)
 		return
 	}
-	a.documents = documents
+	a.stored = digest
 }
 
 func digestOfThisProgram() (string, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 )
 
@@ -122,13 +123,13 @@ func TestADirectoryIsRecordedAndARestartOnlyWhatChanged(t *testing.T) {
 func TestAnotherBuildValidatesEverythingAgain(t *testing.T) {
 	d := newDirectory(t)
 	bucket, ctx := d.config.Bucket, t.Context()
-	documents := []manifests.Accepted{{Text: "00", Key: routeKey("a"), Hash: "11"}}
+	documents := []manifests.Accepted{{Text: routing.DigestOf(), Key: routeKey("a"), Hash: routing.DigestOf()}}
 	first := loadAccepted(ctx, bucket, d.config.Logger)
 	first.save(ctx, bucket, documents)
 	if same := loadAccepted(ctx, bucket, d.config.Logger); len(same.documents) != 1 {
 		t.Errorf("the same build knows %v", same.documents)
 	}
-	first.build, first.documents = "another", nil
+	first.build = "another"
 	first.save(ctx, bucket, documents)
 	if other := loadAccepted(ctx, bucket, d.config.Logger); len(other.documents) > 0 {
 		t.Errorf("this build believes another about %v", other.documents)

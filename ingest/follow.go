@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 )
 
@@ -23,7 +24,7 @@ func openManifests(c manifests.Config) (source, error) { return manifests.Open(c
 // follow lists the directory between sync brackets, and then records each change.
 func (s *service) follow(ctx context.Context) error {
 	reader, err := s.source(manifests.Config{
-		Dir: s.Dir, Settle: s.Settle, Recorded: s.recorded(), Accepted: s.accepted.documents, Logger: s.Logger,
+		Dir: s.Dir, Settle: s.Settle, Recorded: s.recorded(), Accepted: s.accepted.take(), Logger: s.Logger,
 	})
 	if err != nil {
 		return err
@@ -86,11 +87,8 @@ func (s *service) list(ctx context.Context, reader source) error {
 	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncStart, nil)...); err != nil {
 		return err
 	}
-	changes, err := reader.Next(ctx)
+	notices, err := s.recordAll(ctx, reader)
 	if err != nil {
-		return err
-	}
-	if err := s.record(ctx, changes); err != nil {
 		return err
 	}
 	// Endpoints first: who waits for both finds them when routing is published.
@@ -102,9 +100,25 @@ func (s *service) list(ctx context.Context, reader source) error {
 	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncDone, whole)...); err != nil {
 		return err
 	}
-	s.report(reader.Problems(), changes.Notices)
+	s.report(reader.Problems(), notices)
 	s.store(ctx, reader)
 	return nil
+}
+
+// recordAll records a batch of changes with all its parts.
+func (s *service) recordAll(ctx context.Context, reader source) ([]manifests.Notice, error) {
+	for {
+		changes, err := reader.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.record(ctx, changes); err != nil {
+			return nil, err
+		}
+		if !changes.More {
+			return changes.Notices, nil
+		}
+	}
 }
 
 // brackets open or close the lists of all resources of EVENTS; whole are those
@@ -140,7 +154,7 @@ func (s *service) recorded() []manifests.Recorded {
 		for key, e := range out.index.Entries {
 			r := manifests.Recorded{Key: key, File: e.File, Hash: e.Hash, Object: e.Object}
 			if e.Again || key.Resource == events.Secrets {
-				r.Hash = "" // the recorded form of a Secret has no private key to compare with
+				r.Hash = routing.Digest{} // the recorded form of a Secret has no private key to compare with
 			}
 			list = append(list, r)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
@@ -32,12 +33,12 @@ type shelf struct {
 
 type shelfReader struct {
 	*shelf
-	seen    map[events.Key]string
+	seen    map[events.Key]routing.Digest
 	started bool
 }
 
 func (s *shelf) open(c manifests.Config) (source, error) {
-	r := &shelfReader{shelf: s, seen: map[events.Key]string{}}
+	r := &shelfReader{shelf: s, seen: map[events.Key]routing.Digest{}}
 	for _, known := range c.Recorded {
 		r.seen[known.Key] = known.Hash
 	}

@@ -22,6 +22,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/keypair"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 )
@@ -39,9 +40,9 @@ type Entry struct {
 	Generation      int64  `json:"generation,omitempty"`
 	Created         string `json:"created"`
 	// Hash is over the content, SpecHash over what the generation counts.
-	Hash     string `json:"hash"`
-	SpecHash string `json:"specHash,omitempty"`
-	File     string `json:"file,omitempty"`
+	Hash     routing.Digest `json:"hash"`
+	SpecHash routing.Digest `json:"specHash,omitzero"`
+	File     string         `json:"file,omitempty"`
 	// Secrets are those that a Gateway refers to.
 	Secrets []events.Key `json:"secrets,omitempty"`
 	// Object is kept for GatewayClasses only, Payload for EndpointSlices only.
@@ -179,13 +180,13 @@ func newEntry(e events.Event, object, metadata map[string]any) (*Entry, error) {
 }
 
 // contentHash is normalize.Hash, or for a Secret keypair.Hash of its recorded form.
-func contentHash(e events.Event, object map[string]any) (string, error) {
+func contentHash(e events.Event, object map[string]any) (routing.Digest, error) {
 	if e.Key.Resource != events.Secrets {
 		return normalize.Hash(object)
 	}
 	var secret events.Secret
 	if err := json.Unmarshal(e.Data, &secret); err != nil {
-		return "", err
+		return routing.Digest{}, err
 	}
 	takeSource(map[string]any{"metadata": secret.Metadata})
 	return keypair.Hash(secret)
@@ -206,11 +207,11 @@ func takeSource(object map[string]any) string {
 }
 
 // SpecHash is over what the generation of an object counts: everything but
-// metadata and status. It is "" for kinds without a generation.
-func SpecHash(resource string, object map[string]any) (string, error) {
+// metadata and status. It is zero for kinds without a generation.
+func SpecHash(resource string, object map[string]any) (routing.Digest, error) {
 	switch resource {
 	case events.Services, events.Secrets, events.Namespaces:
-		return "", nil
+		return routing.Digest{}, nil
 	}
 	spec := maps.Clone(object)
 	delete(spec, "metadata")

@@ -25,6 +25,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/keypair"
 )
 
@@ -218,7 +219,7 @@ func TestSecretWithoutPairHasNoKeyPair(t *testing.T) {
 
 func TestHashSeesCertificatesAndNotTheSealing(t *testing.T) {
 	sealer, _ := newSealer(t)
-	hash := func(s events.Secret) string {
+	hash := func(s events.Secret) routing.Digest {
 		t.Helper()
 		h, err := keypair.Hash(s)
 		if err != nil {

@@ -23,6 +23,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 )
 
@@ -105,7 +106,7 @@ func (s *Sealer) seal(key []byte) ([]byte, error) {
 // Hash tells whether two recorded Secrets say the same. Sealing is randomised,
 // so the sealed key is left out: the fingerprint stands for it, because a key
 // is sealed only when it belongs to that certificate.
-func Hash(s events.Secret) (string, error) {
+func Hash(s events.Secret) (routing.Digest, error) {
 	if s.KeyPair != nil {
 		pair := *s.KeyPair
 		pair.SealedKey = nil
@@ -114,11 +115,11 @@ func Hash(s events.Secret) (string, error) {
 	s.Metadata = maps.Clone(s.Metadata)
 	raw, err := json.Marshal(s)
 	if err != nil {
-		return "", fmt.Errorf("encode secret: %w", err)
+		return routing.Digest{}, fmt.Errorf("encode secret: %w", err)
 	}
 	var o map[string]any
 	if err := json.Unmarshal(raw, &o); err != nil {
-		return "", fmt.Errorf("decode secret: %w", err)
+		return routing.Digest{}, fmt.Errorf("decode secret: %w", err)
 	}
 	return normalize.Hash(o)
 }

@@ -1,22 +1,22 @@
 package manifests
 
 import (
+	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"slices"
-	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// digest is the SHA-256 of a document, in hex.
-func (t text) digest() string {
+// digest is the SHA-256 of a document.
+func (t text) digest() routing.Digest {
 	h := sha256.New()
 	if t.json {
 		h.Write([]byte("json\n")) // no YAML that is accepted begins like that
 	}
 	h.Write(t.data)
-	return hex.EncodeToString(h.Sum(nil))
+	return routing.Digest(h.Sum(nil))
 }
 
 // isRemembered tells whether a document is: those are of kinds whose objects are seldom asked for. A
@@ -28,12 +28,12 @@ func isRemembered(key events.Key) bool {
 
 // acceptedBefore is the verdict on a document that was accepted before and whose
 // object is in force; nil if it has to be decoded.
-func (s *set) acceptedBefore(d *decoder, t text, digest string) []*verdict {
+func (s *set) acceptedBefore(t text, digest routing.Digest) []*verdict {
 	a, ok := s.accepted[digest]
 	if !ok || t.err != nil || !isRemembered(a.Key) || s.inForce[a.Key].hash != a.Hash {
 		return nil
 	}
-	return []*verdict{{key: a.Key, hash: a.Hash, decode: func() []*verdict { return d.decode(t) }}}
+	return []*verdict{{key: a.Key, hash: a.Hash}}
 }
 
 // acceptedNow are the documents that are accepted and are one object each.
@@ -47,6 +47,6 @@ func (s *set) acceptedNow() []Accepted {
 			out = append(out, Accepted{Text: doc.digest, Key: doc.verdicts[0].key, Hash: doc.verdicts[0].hash})
 		}
 	}
-	slices.SortFunc(out, func(a, b Accepted) int { return strings.Compare(a.Text, b.Text) })
+	slices.SortFunc(out, func(a, b Accepted) int { return bytes.Compare(a.Text[:], b.Text[:]) })
 	return slices.CompactFunc(out, func(a, b Accepted) bool { return a.Text == b.Text })
 }

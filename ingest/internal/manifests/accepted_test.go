@@ -2,7 +2,6 @@ package manifests_test
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 )
 
@@ -32,6 +32,9 @@ func recordedOf(changes manifests.Changes) []manifests.Recorded {
 	}
 	return out
 }
+
+// other and wrong are digests of nothing that is here.
+var other, wrong = routing.DigestOf([]byte("other")), routing.DigestOf([]byte("wrong"))
 
 const class = `---
 apiVersion: gateway.networking.k8s.io/v1
@@ -65,7 +68,7 @@ func TestAcceptedDocumentsAreNotValidatedAgain(t *testing.T) {
 	if _, refused := first(t, path, recorded, accepted); len(refused.Problems) != 1 {
 		t.Fatalf("problems %+v, want one", refused.Problems)
 	}
-	accepted[0].Text = fmt.Sprintf("%x", sha256.Sum256([]byte(bad)))
+	accepted[0].Text = sha256.Sum256([]byte(bad))
 	if _, got := first(t, path, recorded, accepted); len(got.Problems) > 0 {
 		t.Errorf("an accepted document was looked at: %+v", got)
 	}
@@ -79,7 +82,7 @@ func TestAnAcceptedDocumentStillGivesItsObjectWhenThatIsNeeded(t *testing.T) {
 
 	t.Run("because something else is recorded", func(t *testing.T) {
 		stale := slices.Clone(recorded)
-		stale[0].Hash = "other"
+		stale[0].Hash = other
 		if _, got := first(t, path, stale, accepted); len(got.Applied) != 1 || got.Applied[0].Object["spec"] == nil {
 			t.Errorf("applied %+v", got.Applied)
 		}
@@ -108,13 +111,13 @@ func TestWhatIsWronglyKnownToBeAcceptedIsRefused(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(path, "a.yaml"), []byte(route("a", 1)), 0o644))
 	r, changes := first(t, path, nil, nil)
 	accepted, recorded := r.reader.Accepted(), recordedOf(changes)
-	accepted[0].Hash, recorded[0].Hash = "wrong", "wrong"
+	accepted[0].Hash, recorded[0].Hash = wrong, wrong
 	// It is in force under that hash, and nothing asks for it.
 	if _, got := first(t, path, recorded, accepted); !got.Empty() {
 		t.Errorf("came to %+v", got)
 	}
 	// Where what is in force differs, the document is decoded as if it were new.
-	recorded[0].Hash = "other"
+	recorded[0].Hash = other
 	if _, got := first(t, path, recorded, accepted); len(got.Applied) != 1 || got.Applied[0].Hash != changes.Applied[0].Hash {
 		t.Errorf("came to %+v", got)
 	}

@@ -28,13 +28,6 @@ type attempt struct {
 	warned bool
 }
 
-// result is what reading a file or directory came to: content, gone or failure.
-type result struct {
-	data    []byte
-	gone    bool
-	failure string
-}
-
 // touch asks for a file to be read now.
 func (r *Reader) touch(name string, now time.Time) {
 	if a, ok := r.pending[name]; ok {
@@ -44,9 +37,10 @@ func (r *Reader) touch(name string, now time.Time) {
 	r.pending[name] = &attempt{at: now, since: now, pause: firstPause}
 }
 
-// read tries to read a file.
-func (r *Reader) read(name string, a *attempt, now time.Time) {
-	data, seen, err := readStable(r.tree.path(name), r.lease, a.seen, now)
+// read tries to read a file; there is nothing to decode in one that is gone, or
+// cannot be read.
+func (r *Reader) read(name string, a *attempt, now time.Time) (data []byte, ok bool) {
+	content, seen, err := readStable(r.tree.path(name), r.lease, a.seen, now)
 	if errors.Is(err, errBusy) {
 		a.seen = seen
 		a.at = now.Add(a.pause)
@@ -55,23 +49,24 @@ func (r *Reader) read(name string, a *attempt, now time.Time) {
 			a.warned = true
 			r.logger.Warn("a manifest is held open for writing; its last good content stays in force", "name", name)
 		}
-		return
+		return nil, false
 	}
 	delete(r.pending, name)
 	switch {
 	case err == nil:
-		r.ready[name] = result{data: data}
 		r.stamps[name] = seen.info
 		if now.Sub(seen.info.ModTime()) < racy {
 			r.stamps[name] = nil
 		}
+		return content, true
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		r.ready[name] = result{gone: true}
+		r.ready[name] = update{path: name}
 		delete(r.stamps, name)
 	default:
-		r.ready[name] = result{failure: reason(err)}
+		r.ready[name] = update{path: name, failure: reason(err)}
 		r.stamps[name] = nil
 	}
+	return nil, false
 }
 
 // reason is an error without the absolute path in it.

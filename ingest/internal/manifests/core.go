@@ -75,6 +75,7 @@ func (c core[T]) create(r request) (map[string]any, error) {
 }
 
 func (c core[T]) update(_, _ map[string]any) error { return nil }
+func (c core[T]) compares() bool                   { return false }
 
 func namespaceMeta(n *corev1.Namespace) *metav1.ObjectMeta { return &n.ObjectMeta }
 

@@ -237,6 +237,11 @@ func blocksRules(errs field.ErrorList) bool {
 	return false
 }
 
+func (c *custom) compares() bool {
+	s, err := c.compiled()
+	return err == nil && s.transitions
+}
+
 // update runs the rules that compare with the old object. An object that is
 // valid by itself can break no other rule by replacing another one.
 func (c *custom) update(object, old map[string]any) error {

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 )
 
@@ -19,17 +20,15 @@ import (
 const maxDocument = 3 << 20
 
 // verdict is what a document (or an item of a list) came to: accepted unless it
-// is refused or ignored. A verdict is never written to.
+// is refused or ignored.
 type verdict struct {
 	// key is the object that the document is about; zero if that cannot be read.
-	key events.Key
-	// object is its normalize.JSON, which takes a tenth of the memory of the map.
-	// It is nil where decode is set.
-	object []byte
-	// decode is set on a document that was accepted before: it is decoded when its
-	// object is asked for, which it seldom is.
-	decode  func() []*verdict
-	hash    string // normalize.Hash of the object
+	key  events.Key
+	hash routing.Digest // normalize.Hash of the object
+	// object is its normalize.JSON, until it is known whether it is needed, and nil
+	// for a document that was accepted before. What is needed all the same, because
+	// another document gives way to this one, is read again: the file has it.
+	object  []byte
 	refused string
 	ignored string
 
@@ -175,30 +174,25 @@ func keyOf(object map[string]any, k kind) events.Key {
 // accepted tells whether the document puts an object in force.
 func (v *verdict) accepted() bool { return v.refused == "" && v.ignored == "" }
 
-// decoded is v with its object.
-func (v *verdict) decoded() (*verdict, error) {
-	if v.decode == nil {
-		return v, nil
-	}
-	all := v.decode()
-	if len(all) != 1 || all[0].key != v.key || all[0].hash != v.hash {
-		return nil, fmt.Errorf("%s is not what it was known to be; touch the file to have it read anew", describe(v.key))
-	}
-	return all[0], nil
-}
+// compares tells whether the object of v, which has it, is compared with its
+// next version.
+func (v *verdict) compares() bool { return v.endpoint != nil && v.endpoint.compares() }
 
-// replace says whether the API server would let the object of v, which is
-// decoded, take the place of old, and returns it.
-func (v *verdict) replace(old []byte) (map[string]any, error) {
+// replace says whether the API server would let the object of v, which has it,
+// take the place of old.
+func (v *verdict) replace(old []byte) error {
+	if old == nil || !v.compares() {
+		return nil
+	}
 	object, err := parse(v.object)
-	if err != nil || old == nil {
-		return object, err
+	if err != nil {
+		return err
 	}
 	before, err := parse(old)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return object, v.endpoint.update(object, before)
+	return v.endpoint.update(object, before)
 }
 
 // parse reads an object with integers as int64.

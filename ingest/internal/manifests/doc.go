@@ -7,7 +7,8 @@
 //	                                              CRDs that gateway-api ships
 //
 // [Reader.Next] first returns everything there is and then one [Changes] per
-// batch: objects to apply, objects to delete, and what is wrong.
+// batch: objects to apply, objects to delete, and what is wrong. What is large
+// comes in parts. No content is kept of what was handed on: the files have it.
 //
 // The package promises:
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 )
 
 // file is what one file says.
@@ -29,7 +30,7 @@ type file struct {
 
 // document is a document with the verdicts on it.
 type document struct {
-	digest   string
+	digest   routing.Digest
 	line     int
 	verdicts []*verdict
 }
@@ -172,7 +173,7 @@ func (s *set) read(d *decoder, files []content) []update {
 	out := make([]update, len(files))
 	var work []func()
 	for i, c := range files {
-		known := map[string][]*verdict{}
+		known := map[routing.Digest][]*verdict{}
 		if f, ok := s.files[c.path]; ok {
 			for _, doc := range f.documents {
 				known[doc.digest] = doc.verdicts
@@ -185,7 +186,7 @@ func (s *set) read(d *decoder, files []content) []update {
 			doc.digest, doc.line = t.digest(), t.line
 			doc.verdicts = known[doc.digest]
 			if doc.verdicts == nil {
-				doc.verdicts = s.acceptedBefore(d, t, doc.digest)
+				doc.verdicts = s.acceptedBefore(t, doc.digest)
 			}
 			// The words of a refusal may name lines, which move.
 			if len(doc.verdicts) == 0 || slices.ContainsFunc(doc.verdicts, func(v *verdict) bool { return v.refused != "" }) {

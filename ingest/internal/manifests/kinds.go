@@ -23,7 +23,9 @@ type endpoint interface {
 	// of the API server's refusal.
 	create(request) (map[string]any, error)
 	// update says whether the object may take the place of old (nil: it may).
+	// compares is false where it always may.
 	update(object, old map[string]any) error
+	compares() bool
 }
 
 // request is a document on its way to an object: its JSON, the same decoded with

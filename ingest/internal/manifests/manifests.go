@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 )
 
 // Source is where a document stands.
@@ -34,8 +35,11 @@ type Object struct {
 	// creationTimestamp. It is the caller's; integers are int64.
 	Object map[string]any
 	// Hash is normalize.Hash of the content.
-	Hash   string
+	Hash   routing.Digest
 	Source Source
+
+	// encoded is the content until the object is handed on.
+	encoded []byte
 }
 
 // Problem is a document (or file) that is refused. What it last said well stays
@@ -56,13 +60,16 @@ type Notice struct {
 
 // Changes is what one batch of file changes came to. What others refer to stands
 // first in Applied (Namespaces, Secrets, Services, … Gateways, routes) and last
-// in Deleted; within a resource both are ordered by key.
+// in Deleted; within a resource both are ordered by key. What is large comes in
+// parts, the rest of it last.
 type Changes struct {
 	Applied []Object
 	Deleted []events.Key
 	// Problems and Notices are those that are new. Reader.Problems has all.
 	Problems []Problem
 	Notices  []Notice
+	// More says that the next part of this batch is there already.
+	More bool
 }
 
 // Empty tells whether there is nothing to do and nothing to say.
@@ -89,7 +96,7 @@ type Recorded struct {
 	// File is the Source.File it came from.
 	File string
 	// Hash is that of the Object it was; without it the object is applied again.
-	Hash string
+	Hash routing.Digest
 	// Object is needed where a schema has rules about updates (GatewayClass).
 	Object map[string]any
 }
@@ -97,11 +104,11 @@ type Recorded struct {
 // Accepted is a document that was found good, by what it says rather than by
 // where it stands. Of no use to another build: its schemas and defaults may differ.
 type Accepted struct {
-	// Text is the SHA-256 of the document, in hex.
-	Text string     `json:"text"`
-	Key  events.Key `json:"key"`
+	// Text is the SHA-256 of the document.
+	Text routing.Digest `json:"text"`
+	Key  events.Key     `json:"key"`
 	// Hash is that of the Object that it is.
-	Hash string `json:"hash"`
+	Hash routing.Digest `json:"hash"`
 }
 
 // describe names an object for people: httproutes default/r.

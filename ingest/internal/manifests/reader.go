@@ -60,7 +60,8 @@ type Reader struct {
 	scanAt  time.Time              // when to scan the tree; zero: not needed
 	broken  map[string]error       // directories that cannot be read
 	pending map[string]*attempt    // files to read
-	ready   map[string]result      // files that were read and not applied
+	ready   map[string]update      // files that were read and not applied
+	rest    Changes                // what was applied and not handed on
 	stamps  map[string]fs.FileInfo // how files looked when read; nil: not to be relied on
 }
 
@@ -99,7 +100,7 @@ func Open(cfg Config) (*Reader, error) {
 		tree:   &tree{root: root, watcher: watcher},
 		set:    known,
 		opened: now, scanAt: now,
-		pending: map[string]*attempt{}, ready: map[string]result{}, stamps: map[string]fs.FileInfo{},
+		pending: map[string]*attempt{}, ready: map[string]update{}, stamps: map[string]fs.FileInfo{},
 	}
 	for _, recorded := range cfg.Recorded {
 		r.touch(recorded.File, now)
@@ -116,8 +117,8 @@ func (r *Reader) Problems() []Problem { return r.set.problems() }
 // Accepted are the documents in the directory that are accepted, sorted by Text.
 func (r *Reader) Accepted() []Accepted { return r.set.acceptedNow() }
 
-// Next returns the content of the directory on its first call and waits for the
-// next changes on the others. A file that is being written is left out until it
+// Next returns the content of the directory on its first calls, until there is no
+// [Changes.More], and waits for the next changes on the others. A file that is being written is left out until it
 // is whole; the first call waits for such files for a second and then reports
 // them as problems. The error is that of ctx, or says that watching broke down.
 func (r *Reader) Next(ctx context.Context) (Changes, error) {
@@ -126,8 +127,11 @@ func (r *Reader) Next(ctx context.Context) (Changes, error) {
 			return Changes{}, err
 		}
 		first := !r.started
-		if changes := r.step(time.Now()); r.started && (first || !changes.Empty()) {
-			return changes, nil
+		if r.rest.Empty() {
+			r.rest = r.step(time.Now())
+		}
+		if r.started && (first || !r.rest.Empty()) {
+			return r.part()
 		}
 		if err := r.wait(ctx); err != nil {
 			return Changes{}, err
@@ -140,36 +144,32 @@ func (r *Reader) step(now time.Time) Changes {
 	if !r.scanAt.IsZero() && !r.scanAt.After(now) {
 		r.scan(now)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.pending)) {
-		if a := r.pending[name]; !a.at.After(now) {
-			r.read(name, a, now)
-		}
-	}
+	r.readPending(now)
 	if !r.started {
 		if len(r.pending) > 0 && now.Sub(r.opened) < patience {
 			return Changes{}
 		}
 		for name := range r.pending {
-			r.ready[name] = result{failure: errBusy.Error()}
+			r.ready[name] = update{path: name, failure: errBusy.Error()}
 		}
-		r.started = true
 	}
-	return r.apply(now)
+	changes := r.apply(now)
+	for name := range r.set.wanted {
+		r.touch(name, now)
+	}
+	clear(r.set.wanted)
+	if !r.started {
+		// All there was has been compared with what was accepted; these maps were large.
+		r.started, r.set.accepted = true, nil
+		r.ready, r.pending = map[string]update{}, maps.Clone(r.pending)
+	}
+	return changes
 }
 
-// apply hands on what was read.
+// apply puts what was read in force.
 func (r *Reader) apply(now time.Time) Changes {
-	var updates []update
-	var files []content
-	for name, result := range r.ready {
-		if result.gone || result.failure != "" {
-			updates = append(updates, update{path: name, failure: result.failure})
-		} else {
-			files = append(files, content{path: name, data: result.data})
-		}
-	}
+	updates := slices.Collect(maps.Values(r.ready))
 	clear(r.ready)
-	updates = append(updates, r.set.read(r.decoder, files)...)
 	if due, pending := r.set.deadline(); pending && !due.After(now) {
 		r.checkRoot(now)
 	} else if len(updates) == 0 {
@@ -206,11 +206,11 @@ func (r *Reader) scan(now time.Time) {
 	}
 	for name := range r.broken {
 		if found.broken[name] == nil {
-			r.ready[name] = result{gone: true}
+			r.ready[name] = update{path: name}
 		}
 	}
 	for name, err := range found.broken {
-		r.ready[name] = result{failure: reason(err)}
+		r.ready[name] = update{path: name, failure: reason(err)}
 	}
 	r.broken, r.scanAt = found.broken, time.Time{}
 	switch {

@@ -163,6 +163,43 @@ func TestFirstNextHasEverythingInOrder(t *testing.T) {
 	}
 }
 
+func TestWhatIsLargeComesInPartsInOrder(t *testing.T) {
+	d := &dir{t: t, path: t.TempDir()}
+	var services, routes strings.Builder
+	for i := range 700 {
+		fmt.Fprintf(&services, "---\napiVersion: v1\nkind: Service\nmetadata: {name: s%03d}\nspec: {ports: [{port: 80}]}\n", i)
+		fmt.Fprintf(&routes, "---\n%s", route(fmt.Sprintf("r%03d", i), 1))
+	}
+	d.write("a.yaml", routes.String())
+	d.write("b.yaml", services.String())
+	d.write("broken.yaml", fmt.Sprintf(brokenRoute, "c"))
+	d = open(t, d.path)
+	var got, want []string
+	for more := true; more; {
+		part := d.next()
+		if more = part.More; len(part.Applied) > 500 || more && len(part.Problems) > 0 {
+			t.Errorf("a part has %d objects, and problems %+v", len(part.Applied), part.Problems)
+		}
+		for _, o := range part.Applied {
+			if got = append(got, o.Key.Name); o.Object["spec"] == nil {
+				t.Fatalf("%s has no content", o.Key)
+			}
+		}
+		if !more && (len(part.Problems) != 1 || len(d.reader.Problems()) != 1) {
+			t.Errorf("problems %+v", part.Problems)
+		}
+	}
+	for _, prefix := range []string{"s", "r"} {
+		for i := range 700 {
+			want = append(want, fmt.Sprintf("%s%03d", prefix, i))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d objects came in the order %v", len(got), got)
+	}
+	d.quiet()
+}
+
 func TestEmptyDirectoryIsReportedAtOnce(t *testing.T) {
 	open(t, t.TempDir()).expect()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 )
 
@@ -26,14 +27,16 @@ type set struct {
 	claims   map[events.Key][]*slot // in order
 	holds    map[events.Key]int
 	inForce  map[events.Key]inForce
-	accepted map[string]Accepted      // by Text: documents that were accepted before this reader
+	// accepted are, by Text, the documents that were accepted before this reader.
+	accepted map[routing.Digest]Accepted
 	vanished map[events.Key]time.Time // when it is to be deleted
+	wanted   map[string]bool          // files to read again, for an object that they have
 }
 
 // inForce is the last good version of an object.
 type inForce struct {
-	hash   string
-	object []byte // nil if unknown
+	hash   routing.Digest
+	object []byte // only where it is compared with the next, and known
 }
 
 func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*set, error) {
@@ -44,8 +47,9 @@ func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*se
 		claims:   map[events.Key][]*slot{},
 		holds:    map[events.Key]int{},
 		inForce:  map[events.Key]inForce{},
-		accepted: make(map[string]Accepted, len(accepted)),
+		accepted: make(map[routing.Digest]Accepted, len(accepted)),
 		vanished: map[events.Key]time.Time{},
+		wanted:   map[string]bool{},
 	}
 	for _, a := range accepted {
 		s.accepted[a.Text] = a
@@ -163,21 +167,46 @@ func (s *set) resolve(key events.Key, now time.Time) (Object, bool) {
 			claim.problem = fmt.Sprintf("%s is already defined in %s", describe(key), owner.source())
 		}
 	}
-	old, exists := s.inForce[key]
-	if !owner.verdict.accepted() || exists && old.hash == owner.verdict.hash {
+	object, applied := s.enforce(owner)
+	for _, claim := range claims {
+		if !claim.verdict.compares() {
+			claim.verdict.object = nil
+		}
+	}
+	return object, applied
+}
+
+// enforce puts what the owner of an object says in force, if that is new. Where
+// its content is not at hand the file is read again, and this comes up again.
+func (s *set) enforce(owner *slot) (Object, bool) {
+	v := owner.verdict
+	old, exists := s.inForce[v.key]
+	switch {
+	case !v.accepted() || exists && old.hash == v.hash:
+		return Object{}, false
+	case v.object == nil:
+		s.want(owner)
 		return Object{}, false
 	}
-	var object map[string]any
-	next, err := owner.verdict.decoded()
-	if err == nil {
-		object, err = next.replace(old.object)
-	}
-	if err != nil {
+	if err := v.replace(old.object); err != nil {
 		owner.problem = err.Error()
 		return Object{}, false
 	}
-	s.inForce[key] = inForce{hash: next.hash, object: next.object}
-	return Object{Key: key, Object: object, Hash: next.hash, Source: owner.source()}, true
+	next := inForce{hash: v.hash}
+	if v.compares() {
+		next.object = v.object
+	}
+	s.inForce[v.key] = next
+	return Object{Key: v.key, Hash: v.hash, Source: owner.source(), encoded: v.object}, true
+}
+
+// want asks for the file of a document to be read and the document to be decoded
+// again: once, since it may have become unreadable.
+func (s *set) want(c *slot) {
+	if d := &c.file.documents[c.document-1]; d.digest != (routing.Digest{}) {
+		d.digest = routing.Digest{}
+		s.wanted[c.file.path] = true
+	}
 }
 
 // release notes that nothing claims an object any more.

@@ -14,12 +14,12 @@ package normalize
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 )
 
 // lastApplied repeats the whole object in an annotation.
@@ -78,9 +78,9 @@ func JSON(o map[string]any) ([]byte, error) {
 }
 
 // Hash tells whether two recorded objects say the same: the SHA-256 of the
-// payload, in hex, without the metadata that is assigned to an object rather
+// payload, without the metadata that is assigned to an object rather
 // than written by anyone (uid, resourceVersion, generation, creationTimestamp).
-func Hash(o map[string]any) (string, error) {
+func Hash(o map[string]any) (routing.Digest, error) {
 	if metadata, ok := o["metadata"].(map[string]any); ok {
 		metadata = maps.Clone(metadata)
 		for _, assigned := range []string{"uid", "resourceVersion", "generation", "creationTimestamp"} {
@@ -91,8 +91,7 @@ func Hash(o map[string]any) (string, error) {
 	}
 	payload, err := JSON(o)
 	if err != nil {
-		return "", err
+		return routing.Digest{}, err
 	}
-	sum := sha256.Sum256(payload)
-	return hex.EncodeToString(sum[:]), nil
+	return sha256.Sum256(payload), nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 )
 
@@ -26,7 +27,7 @@ func payload(t *testing.T, o map[string]any) string {
 	return string(out)
 }
 
-func hash(t *testing.T, o map[string]any) string {
+func hash(t *testing.T, o map[string]any) routing.Digest {
 	t.Helper()
 	out, err := normalize.Hash(o)
 	if err != nil {

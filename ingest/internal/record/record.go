@@ -21,6 +21,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
 	"github.com/rutter-gateway/rutter/ingest/internal/keypair"
 	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
@@ -164,7 +165,7 @@ func (r *Recorder) applied(o manifests.Object) (events.Event, bool, error) {
 	}
 	now := r.Now().UTC()
 	entry := index.Entry{UID: string(uuid.NewUUID()), Created: now.Format(time.RFC3339), SpecHash: specHash}
-	if specHash != "" {
+	if specHash != (routing.Digest{}) {
 		entry.Generation = 1
 	}
 	if known != nil {
@@ -185,22 +186,22 @@ func (r *Recorder) applied(o manifests.Object) (events.Event, bool, error) {
 }
 
 // form is what is recorded of an object, and the hash to compare.
-func (r *Recorder) form(o manifests.Object) (map[string]any, string, error) {
+func (r *Recorder) form(o manifests.Object) (map[string]any, routing.Digest, error) {
 	object := normalize.Object(o.Key.Resource, o.Object)
 	if o.Key.Resource != events.Secrets {
 		return object, o.Hash, nil
 	}
 	secret, err := r.Sealer.Secret(o.Object)
 	if err != nil {
-		return nil, "", err
+		return nil, routing.Digest{}, err
 	}
 	hash, err := keypair.Hash(secret)
 	if err != nil {
-		return nil, "", err
+		return nil, routing.Digest{}, err
 	}
 	data, err := json.Marshal(secret)
 	if err != nil {
-		return nil, "", err
+		return nil, routing.Digest{}, err
 	}
 	object = map[string]any{}
 	return object, hash, json.Unmarshal(data, &object)
