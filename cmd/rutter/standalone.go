@@ -55,6 +55,7 @@ while this runs and after it ended.`,
 	flags.StringVar(&c.Envoy, "envoy", envoyproc.Auto, "the Envoy to run: auto, a path, or none")
 	flags.StringVar(&c.RouteLayout, "route-layout", string(route.LayoutScoped), "how virtual hosts are laid out where the GatewayClass does not say: scoped or plain")
 	flags.StringVar(&c.ReadyFile, "ready-file", "", "a file to write once Envoy has acknowledged the first version")
+	flags.StringVar(&c.PprofAddress, "pprof-address", "", "where to serve profiles of memory and processor use, such as 127.0.0.1:6060; nowhere when empty")
 	flags.BoolVar(&verbose, "verbose", false, "log what happens inside, to standard error")
 	return cmd
 }

@@ -40,6 +40,9 @@ type Config struct {
 	// ReadyFile is written when every Gateway of the first version is acknowledged
 	// by its Envoy; empty for none.
 	ReadyFile string
+	// PprofAddress is where profiles of this process are served, on this machine
+	// alone; empty for nowhere.
+	PprofAddress string
 	// PrintState prints Gateways, routes and conditions as a table.
 	PrintState func(io.Writer, *routing.State) error
 	Out        io.Writer
@@ -124,6 +127,7 @@ func (r *run) run(ctx context.Context) error {
 	start("ingest", r.ingest)
 	start("status-writer", r.statusWriter)
 	start("envoy", r.envoys)
+	start("pprof", r.profiles)
 	<-ctx.Done()
 	services.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
