@@ -2,11 +2,13 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/ingest/internal/index"
 	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 )
 
@@ -93,7 +95,15 @@ func (s *service) list(ctx context.Context, reader source) error {
 	}
 	// Endpoints first: who waits for both finds them when routing is published.
 	if relist {
-		if err := s.completeRelist(ctx); err != nil {
+		missing, err := s.recordSlices(ctx)
+		if errors.Is(err, index.ErrLost) {
+			s.Logger.Warn("endpointslices whose manifests are refused are left out of the list", "error", err)
+			err = nil
+		}
+		if err == nil {
+			err = s.completeRelist(ctx, missing)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // output is one stream with what is recorded in it.
 type output struct {
 	name   string
+	stream events.Stream
 	writer events.Writer
 	index  *index.Index
 	saved  uint64 // the sequence up to which the index is stored
@@ -43,7 +44,7 @@ func (s *service) openOutput(ctx context.Context, name string, stream events.Str
 	if err != nil {
 		return nil, err
 	}
-	return &output{name: name, writer: writer, index: known}, nil
+	return &output{name: name, stream: stream, writer: writer, index: known}, nil
 }
 
 func (s *service) guard(stream string, epoch uint64, settings *events.Settings) events.Message {
@@ -131,7 +132,7 @@ func (s *service) save(ctx context.Context, out *output) {
 	if out.index.Position.Sequence == out.saved {
 		return
 	}
-	if err := out.index.Save(ctx, s.Bucket, out.name); err != nil {
+	if err := out.index.Save(ctx, s.Bucket, out.name, out.stream); err != nil {
 		s.Logger.Warn("index was not stored", "stream", out.name, "error", err)
 		return
 	}

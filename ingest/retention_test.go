@@ -127,6 +127,32 @@ func TestEndpointsOutliveRetentionWhileIngestRuns(t *testing.T) {
 	})
 }
 
+func TestEndpointsThatRetentionRemovedWhileIngestSleptAreListedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const day = time.Minute
+		r := newRig(t)
+		defer r.log.Close()
+		r.scaled()
+		r.config.RelistAfter = 5 * day // a machine that was asleep for so long
+		r.shelf.put(route("a", "a.example") + slice("s1", "10.0.0.1") + slice("s2", "10.0.0.2"))
+		stop := r.start()
+		synctest.Wait()
+		first := r.identities(r.config.Endpoints)
+		time.Sleep(5*day + 2*r.config.Upkeep)
+		synctest.Wait()
+		now, whole := r.listed()
+		if !whole || len(now) != 2 {
+			t.Fatalf("a new reader finds %d slices, in a whole list %v", len(now), whole)
+		}
+		for key, e := range now {
+			if was, is := first[key], identity(t, e); is[:36] != was[:36] || e.Type != events.ObjectBaseline {
+				t.Errorf("%s is %s %s and was %s, want a baseline of the same uid", key, e.Type, is, was)
+			}
+		}
+		must(t, stop())
+	})
+}
+
 // mortal is a store that a process which was killed does not reach any more.
 type mortal struct {
 	events.Bucket

@@ -93,10 +93,10 @@ func run(ctx context.Context, c Config, open func(manifests.Config) (source, err
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !errors.Is(err, errGap) {
+		if !errors.Is(err, errGap) && !errors.Is(err, index.ErrLost) {
 			return fmt.Errorf("ingest: %w", err)
 		}
-		s.Logger.Warn("a new epoch begins, to record everything again", "stream", events.StreamEvents, "error", err)
+		s.Logger.Warn("a new epoch begins, to record again what the log no longer holds", "error", err)
 	}
 }
 

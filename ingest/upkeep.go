@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/ingest/internal/index"
 )
 
 // Retention removes messages by age, whether or not what they say still holds.
@@ -22,8 +23,12 @@ func (s *service) upkeep(ctx context.Context, reader source) error {
 		if err := s.beginRelist(ctx); err != nil {
 			return err
 		}
-		if err := s.completeRelist(ctx); err != nil {
-			return err
+		missing, err := s.recordSlices(ctx)
+		if err == nil {
+			err = s.completeRelist(ctx, missing)
+		}
+		if err != nil {
+			return err // with index.ErrLost a new epoch begins
 		}
 	}
 	s.store(ctx, reader)
@@ -78,8 +83,22 @@ func (s *service) beginRelist(ctx context.Context) error {
 	return s.append(ctx, s.endpoints, s.bracket(s.endpoints, events.TypeSyncStart, events.Sync{Resource: events.EndpointSlices}))
 }
 
-// completeRelist records every slice that the list does not hold yet.
-func (s *service) completeRelist(ctx context.Context) error {
-	missing := s.recorder.Baselines(s.endpoints.index.Begun.Sequence)
+// recordSlices records every slice that the list does not hold yet, but for the
+// last part, which it returns.
+func (s *service) recordSlices(ctx context.Context) (part []events.Event, err error) {
+	out := s.endpoints
+	err = out.index.Payloads(ctx, out.stream, out.index.Begun.Sequence, func(key events.Key, e *index.Entry, payload []byte) error {
+		part = append(part, s.recorder.Baseline(key, e, payload))
+		if len(part) < many {
+			return nil
+		}
+		full := part
+		part = nil
+		return s.append(ctx, out, full...)
+	})
+	return part, err
+}
+
+func (s *service) completeRelist(ctx context.Context, missing []events.Event) error {
 	return s.append(ctx, s.endpoints, append(missing, s.bracket(s.endpoints, events.TypeSyncDone, events.Sync{Resource: events.EndpointSlices, Whole: true}))...)
 }

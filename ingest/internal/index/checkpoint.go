@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -23,8 +24,8 @@ type stored struct {
 	Entries         map[string]Entry `json:"entries"`
 }
 
-// Save stores the index under the name of its stream.
-func (x *Index) Save(ctx context.Context, bucket events.Bucket, stream string) error {
+// Save stores the index of a stream under its name.
+func (x *Index) Save(ctx context.Context, bucket events.Bucket, name string, stream events.Stream) error {
 	s := stored{
 		Position: x.Position, ResourceVersion: x.ResourceVersion,
 		Begun: x.Begun, Whole: x.Whole, Recipient: x.Recipient, Entries: make(map[string]Entry, len(x.Entries)),
@@ -32,12 +33,21 @@ func (x *Index) Save(ctx context.Context, bucket events.Bucket, stream string) e
 	for key, e := range x.Entries {
 		s.Entries[key.String()] = *e
 	}
+	err := x.Payloads(ctx, stream, math.MaxUint64, func(key events.Key, e *Entry, payload []byte) error {
+		with := *e
+		with.Payload = payload
+		s.Entries[key.String()] = with
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrLost) {
+		return fmt.Errorf("store index of %s: %w", name, err)
+	}
 	data, encoding, err := routing.Marshal(s)
 	if err == nil {
-		err = bucket.Put(ctx, stream, append([]byte(encoding+"\n"), data...))
+		err = bucket.Put(ctx, name, append([]byte(encoding+"\n"), data...))
 	}
 	if err != nil {
-		return fmt.Errorf("store index of %s: %w", stream, err)
+		return fmt.Errorf("store index of %s: %w", name, err)
 	}
 	return nil
 }
@@ -60,7 +70,19 @@ func Load(ctx context.Context, bucket events.Bucket, name string, stream events.
 	if lost := info.First - 1 - min(x.Position.Sequence, info.First-1); lost > 0 {
 		x.skip(lost)
 	}
-	return x, x.CatchUp(ctx, stream, info.Last)
+	if err := x.CatchUp(ctx, stream, info.Last); err != nil {
+		return nil, err
+	}
+	for key, e := range x.Entries {
+		switch {
+		case key.Resource != events.EndpointSlices:
+		case e.Sequence >= info.First:
+			e.Payload = nil
+		case e.Payload == nil:
+			e.Again = true
+		}
+	}
+	return x, nil
 }
 
 // skip passes over events that are lost. Each may have given out a resourceVersion.

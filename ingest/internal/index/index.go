@@ -5,10 +5,11 @@
 //
 // It promises that folding the whole stream, or a checkpoint and the tail after
 // it, gives the same index. It holds no object contents, except those of
-// GatewayClasses, whose schema has rules about updates, and of EndpointSlices,
-// which are recorded again before retention removes them.
+// GatewayClasses, whose schema has rules about updates. The contents of
+// EndpointSlices, which are recorded again before retention removes them, are read
+// from the stream; a checkpoint has them too, for a start after retention.
 //
-// Read index.go first, then checkpoint.go.
+// Read index.go first, then checkpoint.go and payload.go.
 package index
 
 import (
@@ -45,8 +46,10 @@ type Entry struct {
 	File     string         `json:"file,omitempty"`
 	// Secrets are those that a Gateway refers to.
 	Secrets []events.Key `json:"secrets,omitempty"`
-	// Object is kept for GatewayClasses only, Payload for EndpointSlices only.
-	Object  map[string]any  `json:"object,omitempty"`
+	// Object is kept for GatewayClasses only.
+	Object map[string]any `json:"object,omitempty"`
+	// Payload is that of an EndpointSlice which the stream no longer holds; in a
+	// checkpoint, of each.
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Recipient is to whom the key of a Secret is sealed.
 	Recipient string `json:"recipient,omitempty"`
@@ -173,8 +176,6 @@ func newEntry(e events.Event, object, metadata map[string]any) (*Entry, error) {
 		entry.Secrets = Secrets(&gw)
 	case events.GatewayClasses:
 		entry.Object = object
-	case events.EndpointSlices:
-		entry.Payload = e.Data
 	}
 	return entry, nil
 }

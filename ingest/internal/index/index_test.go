@@ -120,7 +120,7 @@ func TestCheckpointAndTailGiveTheIndexOfTheWholeLog(t *testing.T) {
 					t.Fatalf("from checkpoint and tail\n%s\nfrom the whole log\n%s", show(t, fromTail), show(t, whole))
 				}
 				if rng.IntN(2) == 0 {
-					if err := fromTail.Save(t.Context(), l.bucket, "S"); err != nil {
+					if err := fromTail.Save(t.Context(), l.bucket, "S", l.stream); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -148,7 +148,7 @@ func TestWhatRetentionRemovedIsKnownFromTheCheckpoint(t *testing.T) {
 		key := events.Key{Resource: events.HTTPRoutes, Namespace: "n", Name: "r"}
 		l.object(events.ObjectApplied, key, map[string]any{"spec": map[string]any{}})
 		before := l.load(l.bucket)
-		if err := before.Save(t.Context(), l.bucket, "S"); err != nil {
+		if err := before.Save(t.Context(), l.bucket, "S", l.stream); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * 24 * time.Hour) // of the bubble
@@ -165,7 +165,7 @@ func TestAGapAsksForEverythingToBeRecordedAgain(t *testing.T) {
 		l.append(events.TypeSyncStart, events.SyncKey(events.EndpointSlices), []byte(`{"resource":"endpointslices"}`))
 		l.append(events.TypeSyncDone, events.SyncKey(events.EndpointSlices), []byte(`{"resource":"endpointslices"}`))
 		l.object(events.ObjectApplied, key, map[string]any{"spec": map[string]any{"n": 1}})
-		if err := l.load(l.bucket).Save(t.Context(), l.bucket, "S"); err != nil {
+		if err := l.load(l.bucket).Save(t.Context(), l.bucket, "S", l.stream); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 3 {
@@ -188,7 +188,7 @@ func TestACheckpointOfAnotherIncarnationIsIgnored(t *testing.T) {
 	l := newLog(t)
 	other := index.New("another")
 	other.ResourceVersion = 99
-	if err := other.Save(t.Context(), l.bucket, "S"); err != nil {
+	if err := other.Save(t.Context(), l.bucket, "S", l.stream); err != nil {
 		t.Fatal(err)
 	}
 	if x := l.load(l.bucket); x.ResourceVersion != 0 {

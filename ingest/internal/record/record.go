@@ -246,20 +246,11 @@ func (r *Recorder) deleted(key events.Key) (events.Event, bool, error) {
 	}, true, nil
 }
 
-// Baselines record the EndpointSlices again that were recorded before the
-// sequence before, exactly as they were.
-func (r *Recorder) Baselines(before uint64) []events.Event {
-	var out []events.Event
-	now := r.Now().UTC()
-	for key, e := range r.Endpoints.Entries {
-		if e.Sequence < before {
-			out = append(out, events.Event{
-				ID: e.UID + "/" + e.ResourceVersion, Type: events.ObjectBaseline, Cluster: r.Cluster, Key: key, Time: now, Data: e.Payload,
-			})
-		}
+// Baseline records an object again exactly as it was.
+func (r *Recorder) Baseline(key events.Key, e *index.Entry, payload []byte) events.Event {
+	return events.Event{
+		ID: e.UID + "/" + e.ResourceVersion, Type: events.ObjectBaseline, Cluster: r.Cluster, Key: key, Time: r.Now().UTC(), Data: payload,
 	}
-	slices.SortFunc(out, func(a, b events.Event) int { return a.Key.Compare(b.Key) })
-	return out
 }
 
 func (r *Recorder) index(key events.Key) *index.Index {
