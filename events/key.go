@@ -20,6 +20,7 @@ const (
 	GatewayClasses  = "gatewayclasses"
 	Gateways        = "gateways"
 	HTTPRoutes      = "httproutes"
+	GRPCRoutes      = "grpcroutes"
 	ReferenceGrants = "referencegrants"
 	Services        = "services"
 	Secrets         = "secrets"

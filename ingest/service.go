@@ -70,7 +70,7 @@ const (
 // Resources are those that are listed and followed, in the order of their brackets.
 func Resources() []string {
 	return []string{
-		events.GatewayClasses, events.Gateways, events.HTTPRoutes, events.ReferenceGrants,
+		events.GatewayClasses, events.Gateways, events.HTTPRoutes, events.GRPCRoutes, events.ReferenceGrants,
 		events.Services, events.Secrets, events.Namespaces, events.EndpointSlices,
 	}
 }

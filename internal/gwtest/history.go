@@ -72,7 +72,7 @@ func (h *History) Next() events.Event {
 
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(10) {
+	switch h.rng.IntN(12) {
 	case 0:
 		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
 			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
@@ -93,6 +93,8 @@ func (h *History) object() (events.Key, map[string]any) {
 		}
 		return events.Key{Resource: events.Secrets, Namespace: namespace, Name: "cert"},
 			map[string]any{"data": map[string]any{"tls.crt": "Y2hhaW4="}, "keyPair": pair}
+	case 7, 8:
+		return events.Key{Resource: events.GRPCRoutes, Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.grpcRoute()}
 	default:
 		return events.Key{Resource: events.HTTPRoutes, Namespace: namespace, Name: pick(h, "r1", "r2", "r3")}, map[string]any{"spec": h.route()}
 	}
@@ -124,7 +126,7 @@ func (h *History) gateway() map[string]any {
 
 func (h *History) grant() map[string]any {
 	return map[string]any{
-		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
+		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "GRPCRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
 		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret")}},
 	}
 }
@@ -159,4 +161,27 @@ func (h *History) route() map[string]any {
 		rules = append(rules, rule)
 	}
 	return map[string]any{"parentRefs": parents, "hostnames": hostnames, "rules": rules}
+}
+
+// grpcRoute is a route as the others, with matches of its own.
+func (h *History) grpcRoute() map[string]any {
+	spec := h.route()
+	for _, rule := range spec["rules"].([]any) {
+		method := map[string]any{}
+		if h.chance(60) {
+			method["service"] = pick(h, "pkg.S", "pkg.Other")
+		}
+		if h.chance(60) {
+			method["method"] = pick(h, "Get", "List")
+		}
+		if h.chance(20) {
+			method["type"], method["service"] = "RegularExpression", pick(h, "pkg[.].*", "(")
+		}
+		match := map[string]any{"method": method}
+		if h.chance(20) {
+			match["headers"] = []any{map[string]any{"name": "X-Team", "value": "a"}}
+		}
+		rule.(map[string]any)["matches"] = []any{match}
+	}
+	return spec
 }

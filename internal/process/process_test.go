@@ -114,7 +114,8 @@ func TestReadyIsWhatTheServiceSays(t *testing.T) {
 	if err := <-r.done; err != nil {
 		t.Error(err)
 	}
-	if _, err := http.Get(r.url + "/healthz"); err == nil {
+	if response, err := http.Get(r.url + "/healthz"); err == nil {
+		response.Body.Close()
 		t.Error("health is still served after the end")
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
-// unresolved is a cluster that never exists: what is sent there gets 500. Real
+// unresolved is a cluster that never exists: what is sent there gets 500, or as gRPC UNAVAILABLE. Real
 // clusters have slashes in their names.
 const unresolved = "unresolved"
 
@@ -21,6 +21,9 @@ func forward(e *route.Entry, s share) *routev3.RouteAction {
 	action := &routev3.RouteAction{
 		ClusterNotFoundResponseCode: routev3.RouteAction_INTERNAL_SERVER_ERROR,
 		RequestMirrorPolicies:       mirrors(s.filters.Mirrors),
+	}
+	if e.Match.GRPC != nil { // 503 is UNAVAILABLE to a gRPC client
+		action.ClusterNotFoundResponseCode = routev3.RouteAction_SERVICE_UNAVAILABLE
 	}
 	setBackends(action, s)
 	setTimeouts(action, e.Rule)

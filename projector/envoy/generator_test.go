@@ -65,6 +65,9 @@ func (g *generator) match() route.Match {
 	if g.chance(20) {
 		m.Query = g.conditions("q")
 	}
+	if g.chance(10) {
+		m.GRPC = &route.GRPCMatch{}
+	}
 	return m
 }
 
@@ -169,6 +172,9 @@ func (g *generator) request() (listener, text string) {
 		if g.chance(30) {
 			b.WriteString("Access-Control-Request-Headers: x-a\r\n")
 		}
+	}
+	if g.chance(15) {
+		b.WriteString("Content-Type: application/grpc\r\n")
 	}
 	if g.chance(5) {
 		fmt.Fprintf(&b, "%s: http-80/a.test\r\n", scopeHeader) // a client that wants another scope

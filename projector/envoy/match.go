@@ -9,7 +9,7 @@ import (
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
-// match is a condition on a request (HTTPRouteMatch). Paths are compared without
+// match is a condition on a request (HTTPRouteMatch, GRPCRouteMatch). Paths are compared without
 // the query.
 func match(m route.Match) *routev3.RouteMatch {
 	out := &routev3.RouteMatch{}
@@ -36,6 +36,9 @@ func match(m route.Match) *routev3.RouteMatch {
 			Name:                         q.Name,
 			QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_StringMatch{StringMatch: value(q)},
 		})
+	}
+	if m.GRPC != nil {
+		out.Grpc = &routev3.RouteMatch_GrpcRouteMatchOptions{}
 	}
 	return out
 }

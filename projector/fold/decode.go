@@ -21,6 +21,8 @@ func (o *Object) decode(data []byte) error {
 		return decodeAs[gatewayv1.Gateway](o, data)
 	case events.HTTPRoutes:
 		return decodeAs[gatewayv1.HTTPRoute](o, data)
+	case events.GRPCRoutes:
+		return decodeAs[gatewayv1.GRPCRoute](o, data)
 	case events.ReferenceGrants:
 		return decodeAs[gatewayv1.ReferenceGrant](o, data)
 	case events.Services:

@@ -14,7 +14,8 @@ import (
 )
 
 // Version is the version of the rules of fold, route and envoy together. It is
-// raised whenever the same events may give another routing or other verdicts.
+// raised whenever the same events may give another routing or other verdicts, from
+// the first release on.
 const Version = 1
 
 // ErrOrder is returned by [State.Apply] for an event that does not follow the

@@ -112,7 +112,7 @@ func (e *Engine) setExcluded(id envoy.OutputID, now []exclusion, retell map[even
 // told is the object whose status tells of a refusal: the route itself, or else
 // the Gateway.
 func told(gateway string, origin events.Key) events.Key {
-	if origin.Resource == events.HTTPRoutes {
+	if route.Attaches(origin.Resource) {
 		return origin
 	}
 	namespace, name, _ := strings.Cut(gateway, "/")
@@ -132,7 +132,7 @@ func (e *Engine) tell(v routing.Verdict) routing.Verdict {
 }
 
 func tellOne(v routing.Verdict, id envoy.OutputID, x exclusion) routing.Verdict {
-	if v.Object.Resource != events.HTTPRoutes {
+	if !route.Attaches(v.Object.Resource) {
 		message := "Envoy refused a part of the configuration made from " + x.origin.String() + ": " + x.reason
 		v.Conditions = withCondition(v.Conditions, routing.Condition{Type: Refused, Status: "True", Reason: "Refused", Message: message})
 		return v

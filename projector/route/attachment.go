@@ -11,7 +11,7 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// attachment is what a HTTPRoute contributes to the Gateways it attaches to.
+// attachment is what a route contributes to the Gateways it attaches to.
 type attachment struct {
 	order   order
 	rules   []*Rule
@@ -33,22 +33,22 @@ func (m memberID) node() node { return node{membersNode, m.gateway, m.listener, 
 type listenerID struct{ gateway, listener string }
 
 func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
-	o, hr := get[gatewayv1.HTTPRoute](r, key)
-	if hr == nil {
+	spec := routeOf(r, key)
+	if spec == nil {
 		return nil
 	}
-	a := &attachment{order: order{created: o.Created, name: key.Namespace + "/" + key.Name}}
+	a := &attachment{order: order{created: spec.object.Created, name: key.Namespace + "/" + key.Name}}
 	var parents []routing.ParentVerdict
 	var resolvedRules *ruleSet
-	for _, ref := range hr.Spec.ParentRefs {
+	for _, ref := range spec.parents {
 		name, g := parentGateway(r, key, ref)
 		if g == nil {
 			continue
 		}
 		if resolvedRules == nil {
-			resolvedRules = resolveRules(r, o, hr)
+			resolvedRules = spec.resolve(r)
 		}
-		p := a.attach(r, key, hr, ref, name, g)
+		p := a.attach(r, key, spec, ref, name, g)
 		if p.ok() {
 			p = resolvedRules.invalid()
 		}
@@ -57,7 +57,7 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 	if resolvedRules == nil {
 		return a
 	}
-	a.verdict = newVerdict(o)
+	a.verdict = newVerdict(spec.object)
 	a.verdict.Parents = parents
 	if !resolvedRules.invalid().ok() {
 		a.members, a.hosts = nil, nil
@@ -78,7 +78,7 @@ func parentGateway(r *reader, route events.Key, ref gatewayv1.ParentReference) (
 
 // attach binds the route to the listeners that a parentRef selects, and says why
 // to none (RouteConditionAccepted).
-func (a *attachment) attach(r *reader, key events.Key, hr *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference, name string, g *gateway) problem {
+func (a *attachment) attach(r *reader, key events.Key, spec *routeSpec, ref gatewayv1.ParentReference, name string, g *gateway) problem {
 	var selected, allowed, bound int
 	gatewayNamespace, _, _ := strings.Cut(name, "/")
 	for _, l := range g.listeners {
@@ -86,11 +86,11 @@ func (a *attachment) attach(r *reader, key events.Key, hr *gatewayv1.HTTPRoute, 
 			continue
 		}
 		selected++
-		if !l.allows(r, gatewayNamespace, key.Namespace) {
+		if !l.allows(r, gatewayNamespace, spec.kind, key.Namespace) {
 			continue
 		}
 		allowed++
-		if a.bind(name, g, l, hr.Spec.Hostnames) {
+		if a.bind(name, g, l, spec.hostnames) {
 			bound++
 		}
 	}
@@ -98,7 +98,7 @@ func (a *attachment) attach(r *reader, key events.Key, hr *gatewayv1.HTTPRoute, 
 	case selected == 0:
 		return problem{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("The Gateway %s has no listener %s.", name, wanted(ref))}
 	case allowed == 0:
-		return problem{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("No listener of the Gateway %s allows HTTPRoutes from the namespace %s (allowedRoutes).", name, key.Namespace)}
+		return problem{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("No listener of the Gateway %s allows %ss from the namespace %s (allowedRoutes).", name, spec.kind, key.Namespace)}
 	case bound == 0:
 		return problem{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("No listener of the Gateway %s has a hostname that intersects with those of the route.", name)}
 	}

@@ -22,7 +22,7 @@ func (s *ruleSet) newBackend(r *reader, route events.Key, matched string, spec *
 	if b.Filters, err = s.newFilters(r, route, matched, spec.Filters); err != nil {
 		return Backend{}, fmt.Errorf("backendRef %s: %w", spec.Name, err)
 	}
-	cluster, p := resolveBackend(r, route, spec.BackendObjectReference)
+	cluster, p := s.resolveBackend(r, route, spec.BackendObjectReference)
 	if !p.ok() {
 		s.unresolved(p)
 		return b, nil
@@ -39,8 +39,9 @@ func (s *ruleSet) unresolved(p problem) {
 }
 
 // resolveBackend is the name of the cluster for a reference, or why there is none
-// (HTTPBackendRef: "A BackendRef is invalid if").
-func resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (string, problem) {
+// (HTTPBackendRef: "A BackendRef is invalid if"). GRPCRoutes have a cluster of their
+// own, which speaks HTTP/2 whether or not the Service says so.
+func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (string, problem) {
 	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Service"), or(ref.Namespace, route.Namespace)
 	key := events.Key{Resource: events.Services, Namespace: namespace, Name: string(ref.Name)}
 	name := namespace + "/" + key.Name
@@ -48,10 +49,10 @@ func resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectRefe
 		return "", problem{string(gatewayv1.RouteReasonInvalidKind), fmt.Sprintf("The backend %s is a %s of group %q; only Services are supported.", name, kind, group)}
 	}
 	if !r.granted(reference{
-		fromGroup: gatewayv1.GroupName, fromKind: "HTTPRoute", fromNamespace: route.Namespace,
+		fromGroup: gatewayv1.GroupName, fromKind: s.kind, fromNamespace: route.Namespace,
 		toGroup: "", toKind: "Service", to: key,
 	}) {
-		return "", problem{string(gatewayv1.RouteReasonRefNotPermitted), fmt.Sprintf("The Service %s is in another namespace, and no ReferenceGrant there permits HTTPRoutes of %s to use it.", name, route.Namespace)}
+		return "", problem{string(gatewayv1.RouteReasonRefNotPermitted), fmt.Sprintf("The Service %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, s.kind, route.Namespace)}
 	}
 	_, service := get[corev1.Service](r, key)
 	notFound := func(format string, args ...any) (string, problem) {
@@ -69,11 +70,19 @@ func resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectRefe
 	if port == nil {
 		return notFound("The Service %s has no TCP port %d.", name, *ref.Port)
 	}
-	if _, ok := protocolOf(port); !ok {
+	grpc := s.kind == "GRPCRoute"
+	if p, ok := protocolOf(port); !ok || grpc && p == WebSocket {
 		return "", problem{string(gatewayv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("The port %d of the Service %s has the appProtocol %s, which is not supported.", *ref.Port, name, *port.AppProtocol)}
 	}
-	return fmt.Sprintf("%s/%d", name, *ref.Port), problem{}
+	cluster := fmt.Sprintf("%s/%d", name, *ref.Port)
+	if grpc {
+		cluster += grpcSuffix
+	}
+	return cluster, problem{}
 }
+
+// grpcSuffix ends the names of the clusters of GRPCRoutes.
+const grpcSuffix = "/grpc"
 
 func servicePort(service *corev1.Service, number int32) *corev1.ServicePort {
 	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool {
@@ -104,7 +113,8 @@ func protocolOf(port *corev1.ServicePort) (Protocol, bool) {
 // computeCluster is nil while the Service or its port does not exist.
 func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
 	var number int32
-	service, port, _ := cutLast(id.Name, "/")
+	name, grpc := strings.CutSuffix(id.Name, grpcSuffix)
+	service, port, _ := cutLast(name, "/")
 	if _, err := fmt.Sscan(port, &number); err != nil {
 		return nil
 	}
@@ -121,6 +131,9 @@ func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
 		return nil
 	}
 	protocol, _ := protocolOf(p)
+	if grpc {
+		protocol = H2C
+	}
 	return &Cluster{ID: id, Service: key, Protocol: protocol, Endpoints: service + "/" + orDash(p.Name)}
 }
 

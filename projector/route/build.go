@@ -42,8 +42,8 @@ func (b *builder) seed(key events.Key) {
 		g.mark(node{layer: classNode, a: key.Name})
 	case events.Gateways:
 		g.mark(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
-	case events.HTTPRoutes:
-		g.mark(node{layer: attachmentNode, a: key.Namespace, b: key.Name})
+	case events.HTTPRoutes, events.GRPCRoutes:
+		g.mark(attachmentOf(key))
 	case events.ReferenceGrants:
 		b.indexGrant(key)
 		g.touch(node{layer: grantsNode, a: key.Namespace})
@@ -81,7 +81,7 @@ func (b *builder) recompute(n node) {
 	case gatewayNode:
 		b.setGateway(n, t.computeGateway(r, n.a))
 	case attachmentNode:
-		b.setAttachment(events.Key{Resource: events.HTTPRoutes, Namespace: n.a, Name: n.b}, r)
+		b.setAttachment(events.Key{Resource: n.a, Namespace: n.b, Name: n.c}, r)
 	case hostNode:
 		b.setHost(n, r)
 	case clusterNode:

@@ -13,11 +13,11 @@
 //
 //	class      GatewayClass → is it ours, which layout
 //	gateway    Gateway → listeners: accepted, conflicted, certificates, chains
-//	attachment HTTPRoute → per parent: which listeners, which hostnames; resolved rules
+//	attachment HTTPRoute, GRPCRoute → per parent: which listeners, which hostnames; resolved rules
 //	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence
 //	cluster    (gateway, Service port) → what is needed to reach it
 //	secret     (gateway, Secret) → certificate chain and sealed key
-//	verdict    status of a GatewayClass, Gateway or HTTPRoute
+//	verdict    status of a GatewayClass, Gateway or route
 //
 // Rules of the Gateway API name the type whose documentation states them
 // (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go

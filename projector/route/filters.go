@@ -96,7 +96,7 @@ func newPathChange(spec *gatewayv1.HTTPPathModifier, matched string) *PathChange
 // addMirror leaves out a mirror whose backend cannot be resolved: the request
 // itself is served, and ResolvedRefs says what is wrong (HTTPRequestMirrorFilter.backendRef).
 func (s *ruleSet) addMirror(f *Filters, r *reader, route events.Key, spec *gatewayv1.HTTPRequestMirrorFilter) {
-	cluster, p := resolveBackend(r, route, spec.BackendRef)
+	cluster, p := s.resolveBackend(r, route, spec.BackendRef)
 	if !p.ok() {
 		s.unresolved(p)
 		return

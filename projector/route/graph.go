@@ -18,7 +18,7 @@ const (
 	settingsNode                // leaf: the settings of the epoch
 	classNode                   // GatewayClass
 	gatewayNode                 // Gateway
-	attachmentNode              // HTTPRoute
+	attachmentNode              // HTTPRoute, GRPCRoute
 	membersNode                 // leaf of the hosts: the routes of a listener with a hostname pattern
 	hostNode
 	clusterNode
@@ -35,6 +35,10 @@ type node struct {
 
 func (n node) compare(o node) int {
 	return cmp.Or(cmp.Compare(n.layer, o.layer), cmp.Compare(n.a, o.a), cmp.Compare(n.b, o.b), cmp.Compare(n.c, o.c))
+}
+
+func attachmentOf(key events.Key) node {
+	return node{attachmentNode, key.Resource, key.Namespace, key.Name}
 }
 
 func objectOf(key events.Key) node { return node{objectNode, key.Resource, key.Namespace, key.Name} }

@@ -61,11 +61,19 @@ func (a *attachment) candidates(list []candidate, specificity int) []candidate {
 		for j, match := range a.matches[i] {
 			list = append(list, candidate{
 				specificity: specificity, order: a.order, rule: rule.Index, match: j,
-				entry: Entry{Name: fmt.Sprintf("%s/%d/%d", a.order.name, rule.Index, j), Match: match, Rule: rule},
+				entry: Entry{Name: entryName(rule, j), Match: match, Rule: rule},
 			})
 		}
 	}
 	return list
+}
+
+func entryName(rule *Rule, match int) string {
+	name := fmt.Sprintf("%s/%s/%d/%d", rule.Route.Namespace, rule.Route.Name, rule.Index, match)
+	if rule.Route.Resource == events.GRPCRoutes {
+		return "grpc/" + name
+	}
+	return name
 }
 
 func hostOutput(id HostID) node { return node{hostNode, id.Gateway, id.Chain, id.Hostname} }

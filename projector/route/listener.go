@@ -53,24 +53,24 @@ func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *li
 
 // resolveAllowedRoutes finds which kinds of routes may attach, and from where (AllowedRoutes).
 func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
-	httpRoute := routing.GroupKind{Group: gatewayv1.GroupName, Kind: "HTTPRoute"}
+	supported := supportedKinds()
 	if allowed == nil {
-		l.kinds = []routing.GroupKind{httpRoute}
+		l.kinds = supported
 		return
 	}
 	for _, k := range allowed.Kinds {
 		kind := routing.GroupKind{Group: or(k.Group, gatewayv1.GroupName), Kind: string(k.Kind)}
 		switch {
-		case kind != httpRoute:
+		case !slices.Contains(supported, kind):
 			if l.resolved.ok() {
-				l.resolved = problem{string(gatewayv1.ListenerReasonInvalidRouteKinds), fmt.Sprintf("Routes of kind %s/%s cannot attach to a listener with protocol %s; use HTTPRoute.", kind.Group, kind.Kind, l.protocol)}
+				l.resolved = problem{string(gatewayv1.ListenerReasonInvalidRouteKinds), fmt.Sprintf("Routes of kind %s/%s cannot attach to a listener with protocol %s; use HTTPRoute or GRPCRoute.", kind.Group, kind.Kind, l.protocol)}
 			}
 		case !slices.Contains(l.kinds, kind):
 			l.kinds = append(l.kinds, kind)
 		}
 	}
 	if len(allowed.Kinds) == 0 {
-		l.kinds = []routing.GroupKind{httpRoute}
+		l.kinds = supported
 	}
 	if allowed.Namespaces == nil || allowed.Namespaces.From == nil {
 		return
@@ -86,9 +86,14 @@ func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
 	}
 }
 
-// allows tells whether a HTTPRoute in namespace may attach.
-func (l *listener) allows(r *reader, gatewayNamespace, namespace string) bool {
-	if len(l.kinds) == 0 {
+// supportedKinds are the routes that a listener with protocol HTTP or HTTPS takes.
+func supportedKinds() []routing.GroupKind {
+	return []routing.GroupKind{{Group: gatewayv1.GroupName, Kind: "HTTPRoute"}, {Group: gatewayv1.GroupName, Kind: "GRPCRoute"}}
+}
+
+// allows tells whether a route in namespace may attach.
+func (l *listener) allows(r *reader, gatewayNamespace, kind, namespace string) bool {
+	if !slices.Contains(l.kinds, routing.GroupKind{Group: gatewayv1.GroupName, Kind: kind}) {
 		return false
 	}
 	switch l.from {

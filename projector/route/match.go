@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -51,21 +52,14 @@ func newMatch(spec *gatewayv1.HTTPRouteMatch) (Match, error) {
 	if spec.Method != nil {
 		m.Method = string(*spec.Method)
 	}
-	// Of several conditions on one name only the first counts (HTTPRouteMatch.headers, .queryParams).
-	seen := map[string]bool{}
-	for i, h := range spec.Headers {
-		name := strings.ToLower(string(h.Name))
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		v, err := newValueMatch(name, (*string)(h.Type), h.Value)
-		if err != nil {
-			return Match{}, fmt.Errorf("headers[%d].%w", i, err)
-		}
-		m.Headers = append(m.Headers, v)
+	var err error
+	m.Headers, err = newHeaderMatches(spec.Headers, func(h gatewayv1.HTTPHeaderMatch) (string, *string, string) {
+		return string(h.Name), (*string)(h.Type), h.Value
+	})
+	if err != nil {
+		return Match{}, err
 	}
-	clear(seen)
+	seen := map[string]bool{}
 	for i, q := range spec.QueryParams {
 		if seen[string(q.Name)] {
 			continue
@@ -78,6 +72,25 @@ func newMatch(spec *gatewayv1.HTTPRouteMatch) (Match, error) {
 		m.Query = append(m.Query, v)
 	}
 	return m, nil
+}
+
+// newHeaderMatches resolves conditions on headers. Of several on one name only the
+// first counts (HTTPRouteMatch.headers, .queryParams).
+func newHeaderMatches[M any](specs []M, read func(M) (name string, kind *string, value string)) ([]ValueMatch, error) {
+	var out []ValueMatch
+	for i, spec := range specs {
+		name, kind, value := read(spec)
+		name = strings.ToLower(name)
+		if slices.ContainsFunc(out, func(v ValueMatch) bool { return v.Name == name }) {
+			continue
+		}
+		v, err := newValueMatch(name, kind, value)
+		if err != nil {
+			return nil, fmt.Errorf("headers[%d].%w", i, err)
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 func newValueMatch(name string, kind *string, value string) (ValueMatch, error) {

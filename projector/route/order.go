@@ -29,10 +29,15 @@ type candidate struct {
 // query parameters, age, name, place in the route. Regular expressions, whose
 // place is the implementation's choice, come between exact paths and prefixes,
 // longer ones first: they are usually written to carve something out of a prefix.
+//
+// Rules of GRPCRoutes, which only gRPC requests meet, go ahead of those of
+// HTTPRoutes: the two are not merged. Among them decide the lengths of service and
+// method, and the number of headers (GRPCRouteRule.matches).
 func (c *candidate) compare(d *candidate) int {
 	m, n := &c.entry.Match, &d.entry.Match
 	return cmp.Or(
 		cmp.Compare(c.specificity, d.specificity),
+		-compareGRPC(m.GRPC, n.GRPC),
 		cmp.Compare(pathRank(m.Path.Kind), pathRank(n.Path.Kind)),
 		-cmp.Compare(len(m.Path.Value), len(n.Path.Value)),
 		-cmp.Compare(min(1, len(m.Method)), min(1, len(n.Method))),
@@ -42,6 +47,19 @@ func (c *candidate) compare(d *candidate) int {
 		cmp.Compare(c.rule, d.rule),
 		cmp.Compare(c.match, d.match),
 	)
+}
+
+// compareGRPC is positive where m takes precedence.
+func compareGRPC(m, n *GRPCMatch) int {
+	switch {
+	case m == nil && n == nil:
+		return 0
+	case n == nil:
+		return 1
+	case m == nil:
+		return -1
+	}
+	return cmp.Or(cmp.Compare(len(m.Service), len(n.Service)), cmp.Compare(len(m.Method), len(n.Method)))
 }
 
 func pathRank(kind MatchKind) int {

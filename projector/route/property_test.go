@@ -169,7 +169,7 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 				visit(o)
 			}
 		case attachmentNode:
-			a := t.attachments[events.Key{Resource: events.HTTPRoutes, Namespace: n.a, Name: n.b}].orEmpty()
+			a := t.attachments[events.Key{Resource: n.a, Namespace: n.b, Name: n.c}].orEmpty()
 			for _, o := range slices.Concat(outputs(a.hosts, hostOutput), outputs(a.clusters, clusterOutput)) {
 				visit(o)
 			}
@@ -184,8 +184,8 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 		visit(node{layer: classNode, a: key.Name})
 	case events.Gateways:
 		visit(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
-	case events.HTTPRoutes:
-		visit(node{layer: attachmentNode, a: key.Namespace, b: key.Name})
+	case events.HTTPRoutes, events.GRPCRoutes:
+		visit(attachmentOf(key))
 	case events.ReferenceGrants:
 		follow(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:

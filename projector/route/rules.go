@@ -15,6 +15,7 @@ import (
 
 // ruleSet is the rules of a route, resolved, and what is wrong with them.
 type ruleSet struct {
+	kind     string // HTTPRoute or GRPCRoute
 	rules    []*Rule
 	matches  [][]Match
 	valid    int      // rules that are as their owner wants
@@ -24,21 +25,31 @@ type ruleSet struct {
 }
 
 func resolveRules(r *reader, o *fold.Object, hr *gatewayv1.HTTPRoute) *ruleSet {
-	s := &ruleSet{stale: o.Problem}
+	s := &ruleSet{kind: "HTTPRoute", stale: o.Problem}
 	for i := range hr.Spec.Rules {
 		spec := &hr.Spec.Rules[i]
-		rule, matches, err := s.resolveRule(r, o.Key, i, spec)
-		if err == nil {
-			s.valid++
-		} else {
-			s.dropped = append(s.dropped, fmt.Sprintf("%d (%v)", i, err))
+		matches, err := newMatches(spec.Matches)
+		if err != nil {
+			s.add(i, nil, nil, err)
+			continue
 		}
-		if rule != nil {
-			s.rules = append(s.rules, rule)
-			s.matches = append(s.matches, matches)
-		}
+		rule, err := s.resolveRule(r, o.Key, i, matches[0].Path.Value, spec)
+		s.add(i, rule, matches, err)
 	}
 	return s
+}
+
+// add takes up a rule; err is what is wrong with it.
+func (s *ruleSet) add(index int, rule *Rule, matches []Match, err error) {
+	if err == nil {
+		s.valid++
+	} else {
+		s.dropped = append(s.dropped, fmt.Sprintf("%d (%v)", index, err))
+	}
+	if rule != nil {
+		s.rules = append(s.rules, rule)
+		s.matches = append(s.matches, matches)
+	}
 }
 
 // invalid is the problem of a route of which no rule is valid.
@@ -70,25 +81,18 @@ func (s *ruleSet) conditions(p problem) []routing.Condition {
 	return append(conditions, condition(string(gatewayv1.RouteConditionPartiallyInvalid), true, string(gatewayv1.RouteReasonUnsupportedValue), partial))
 }
 
-// resolveRule makes one rule; the error says why it is not valid. The rule is then
-// nil, unless it is known which requests it is for: those must not pass without
-// what was asked for, and get 500 (HTTPRouteRule.filters).
-func (s *ruleSet) resolveRule(r *reader, route events.Key, index int, spec *gatewayv1.HTTPRouteRule) (*Rule, []Match, error) {
-	matches, err := newMatches(spec.Matches)
-	if err != nil {
-		return nil, nil, err
+// resolveRule makes one rule, all but its matches; prefix is what ReplacePrefixMatch
+// replaces. The error says why it is not valid: what it is for must not pass
+// without what was asked for, so the rule is then one that answers 500
+// (HTTPRouteRule.filters).
+func (s *ruleSet) resolveRule(r *reader, route events.Key, index int, prefix string, spec *gatewayv1.HTTPRouteRule) (*Rule, error) {
+	rule := &Rule{Route: route, Index: index, Name: or(spec.Name, "")}
+	if err := s.fillRule(r, rule, prefix, spec); err != nil {
+		return &Rule{Route: rule.Route, Index: rule.Index, Name: rule.Name}, err
 	}
-	rule := &Rule{Route: route, Index: index}
-	if spec.Name != nil {
-		rule.Name = string(*spec.Name)
-	}
-	if err := s.fillRule(r, rule, matches[0].Path.Value, spec); err != nil {
-		return &Rule{Route: rule.Route, Index: rule.Index, Name: rule.Name}, matches, err
-	}
-	return rule, matches, nil
+	return rule, nil
 }
 
-// fillRule resolves all but the matches; prefix is what ReplacePrefixMatch replaces.
 func (s *ruleSet) fillRule(r *reader, rule *Rule, prefix string, spec *gatewayv1.HTTPRouteRule) error {
 	var err error
 	if rule.Filters, err = s.newFilters(r, rule.Route, prefix, spec.Filters); err != nil {

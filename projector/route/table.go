@@ -60,7 +60,8 @@ type Host struct {
 
 // Entry is one match of one rule.
 type Entry struct {
-	// Name is unique in the host: namespace/route/rule index/match index.
+	// Name is unique in the host: namespace/route/rule index/match index, with grpc/
+	// ahead of it for a GRPCRoute.
 	Name  string
 	Match Match
 	Rule  *Rule
@@ -82,7 +83,12 @@ type Match struct {
 	Method  string // "" is any
 	Headers []ValueMatch
 	Query   []ValueMatch
+	// GRPC is set of a GRPCRoute: only gRPC requests match. Path says which methods.
+	GRPC *GRPCMatch
 }
+
+// GRPCMatch is what a GRPCRoute asks for, which decides its precedence; "" is any.
+type GRPCMatch struct{ Service, Method string }
 
 // PathMatch is a condition on the path without the query.
 type PathMatch struct {
@@ -117,7 +123,7 @@ type Rule struct {
 // Backend is one share of a rule's requests.
 type Backend struct {
 	// Cluster names where requests go; "" is a reference that cannot be resolved: its
-	// share gets 500 (HTTPRouteRule.backendRefs).
+	// share gets 500 (HTTPRouteRule.backendRefs), or UNAVAILABLE (GRPCRouteRule.backendRefs).
 	Cluster string
 	Weight  uint32
 	Filters Filters
@@ -205,7 +211,7 @@ const (
 
 // Cluster is a port of a Service as one Gateway reaches it.
 type Cluster struct {
-	// ID.Name is namespace/service/port.
+	// ID.Name is namespace/service/port, with /grpc behind it as GRPCRoutes reach it.
 	ID      ClusterID
 	Service events.Key
 	// Endpoints names the endpoint resource: namespace/service/port name, "-" for

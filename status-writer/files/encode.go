@@ -28,7 +28,7 @@ type metadata struct {
 // kindOf is the kind of the objects that have a status of ours, by resource.
 func kindOf(resource string) (string, bool) {
 	kind, ok := map[string]string{
-		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute",
+		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 	}[resource]
 	return kind, ok
 }

@@ -10,6 +10,9 @@ import (
 // match is a condition on a request in words.
 func match(m *routev3.RouteMatch) string {
 	parts := []string{path(m)}
+	if m.GetGrpc() != nil {
+		parts = []string{"gRPC " + path(m)}
+	}
 	for _, h := range m.GetHeaders() {
 		if h.GetName() == ":method" {
 			parts = append(parts, "method "+h.GetStringMatch().GetExact())

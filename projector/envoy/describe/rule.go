@@ -15,8 +15,8 @@ import (
 type Rule struct {
 	// Match says which requests: "prefix /api method GET header x-user=anna".
 	Match string `json:"match"`
-	// Route is the namespace/name of the object that asks for it; Index counts its
-	// rules, and MatchIndex the matches of the rule, from 0.
+	// Route is the namespace/name of the object that asks for it, with grpcroute/
+	// ahead of it where it is no HTTPRoute; Index counts its rules, and MatchIndex the matches of the rule, from 0.
 	Route      string `json:"route"`
 	Index      int    `json:"rule"`
 	MatchIndex int    `json:"matchIndex"`
@@ -29,11 +29,13 @@ type Rule struct {
 // Backend is one share of the requests of a rule.
 type Backend struct {
 	// Name is namespace/service/port; "" where the reference cannot be resolved:
-	// that share gets 500.
+	// that share gets Answer.
 	Name string `json:"name"`
 	// Percent is the share, to four decimal places.
 	Percent float64 `json:"percent"`
 	Invalid bool    `json:"invalid,omitempty"`
+	// Answer is 500 or UNAVAILABLE where Invalid.
+	Answer string `json:"answer,omitempty"`
 	// Filters apply to this backend only.
 	Filters []string `json:"filters,omitempty"`
 }
@@ -47,7 +49,7 @@ const unresolved = "unresolved"
 func (b Backend) String() string {
 	out := b.Name
 	if b.Invalid {
-		out = "unresolved (500)"
+		out = "unresolved (" + b.Answer + ")"
 	}
 	if b.Percent != 100 {
 		out += " " + strconv.FormatFloat(b.Percent, 'g', 4, 64) + "%"
@@ -100,9 +102,14 @@ func rule(routes []*routev3.Route) (Rule, error) {
 	return out, nil
 }
 
-// named reads namespace/route/rule/match.
+// named reads namespace/route/rule/match, or that of a GRPCRoute behind grpc/.
 func named(name string) (Rule, error) {
-	parts := strings.Split(name, "/")
+	kind := ""
+	rest, grpc := strings.CutPrefix(name, "grpc/")
+	if grpc {
+		kind = "grpcroute/"
+	}
+	parts := strings.Split(rest, "/")
 	if len(parts) != 4 {
 		return Rule{}, fmt.Errorf("route %q is not named namespace/route/rule/match", name)
 	}
@@ -111,7 +118,7 @@ func named(name string) (Rule, error) {
 	if err := cmp.Or(err1, err2); err != nil {
 		return Rule{}, fmt.Errorf("route %q: %w", name, err)
 	}
-	return Rule{Route: parts[0] + "/" + parts[1], Index: index, MatchIndex: matchIndex}, nil
+	return Rule{Route: kind + parts[0] + "/" + parts[1], Index: index, MatchIndex: matchIndex}, nil
 }
 
 // fraction is the part of the requests, in percent, that end at this route or at
@@ -141,7 +148,7 @@ func backends(action *routev3.RouteAction, share float64) []Backend {
 	}
 	weighted := action.GetWeightedClusters()
 	if weighted == nil {
-		return []Backend{backend(action.GetCluster(), share)}
+		return []Backend{backend(action, action.GetCluster(), share)}
 	}
 	var total float64
 	for _, c := range weighted.GetClusters() {
@@ -149,7 +156,7 @@ func backends(action *routev3.RouteAction, share float64) []Backend {
 	}
 	var out []Backend
 	for _, c := range weighted.GetClusters() {
-		b := backend(c.GetName(), round(share*float64(c.GetWeight().GetValue())/total))
+		b := backend(action, c.GetName(), round(share*float64(c.GetWeight().GetValue())/total))
 		if host := c.GetHostRewriteLiteral(); host != "" {
 			b.Filters = append(b.Filters, "set header Host: "+host)
 		}
@@ -160,9 +167,13 @@ func backends(action *routev3.RouteAction, share float64) []Backend {
 	return out
 }
 
-func backend(cluster string, percent float64) Backend {
+func backend(action *routev3.RouteAction, cluster string, percent float64) Backend {
 	if cluster == unresolved {
-		return Backend{Percent: percent, Invalid: true}
+		answer := "500"
+		if action.GetClusterNotFoundResponseCode() == routev3.RouteAction_SERVICE_UNAVAILABLE {
+			answer = "UNAVAILABLE"
+		}
+		return Backend{Percent: percent, Invalid: true, Answer: answer}
 	}
 	return Backend{Name: cluster, Percent: percent}
 }
