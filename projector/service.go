@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -31,9 +35,10 @@ type Config struct {
 	// where fewer events are folded; 1 min and 6 h when zero.
 	CheckpointSoon, CheckpointInterval time.Duration
 	// Stalled is told that publishing cannot go on for now and, with nil, that it does again.
-	Stalled func(error)
-	Now     func() time.Time
-	Logger  *slog.Logger
+	Stalled    func(error)
+	Now        func() time.Time
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // FoldBucket is the object store of the checkpoints of the fold.
@@ -54,16 +59,58 @@ const (
 	defaultCheckpointSoon     = time.Minute
 	defaultCheckpointInterval = 6 * time.Hour
 	retryAfter                = time.Second
+	// standByAfter is how long the lease may take before this projector is one that
+	// stands by: without a holder it is there sooner.
+	standByAfter = time.Second
 )
+
+// Service is one projector.
+type Service struct {
+	Config
+	metrics *metrics
+	engine  *replay.Engine
+	chunk   int
+	writer  events.Writer
+	state   atomic.Pointer[error]
+}
+
+// Reasons for which a projector is not ready.
+var (
+	errStarting = errors.New("reading the log")
+	errBehind   = errors.New("folding what was recorded before the start")
+	errNotReady = errors.New("the listing of a resource is not complete yet")
+)
+
+// New checks the configuration and registers the metrics.
+func New(c Config) (*Service, error) {
+	if c.Cluster == "" || c.Holder == "" || c.Stalled == nil || c.Now == nil || c.Logger == nil || c.Registerer == nil {
+		return nil, errors.New("projector: an incomplete configuration")
+	}
+	c.CheckpointEvery = cmp.Or(c.CheckpointEvery, defaultCheckpointEvery)
+	c.CheckpointSoon = cmp.Or(c.CheckpointSoon, defaultCheckpointSoon)
+	c.CheckpointInterval = cmp.Or(c.CheckpointInterval, defaultCheckpointInterval)
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("projector: %w", err)
+	}
+	return &Service{Config: c, metrics: m}, nil
+}
+
+// Ready is the reason why nothing is published: nil for one that publishes, and for
+// one that stands by because another publishes.
+func (s *Service) Ready() error {
+	if reason := s.state.Load(); reason != nil {
+		return *reason
+	}
+	return nil
+}
+
+func (s *Service) setState(reason error) { s.state.Store(&reason) }
 
 // Run publishes until ctx ends. It returns an error when the log refuses for
 // good ([events.ErrFenced]: another projector took over), cannot be read, or
 // holds an event that this build does not understand.
-func Run(ctx context.Context, c Config) error {
-	c.CheckpointEvery = cmp.Or(c.CheckpointEvery, defaultCheckpointEvery)
-	c.CheckpointSoon = cmp.Or(c.CheckpointSoon, defaultCheckpointSoon)
-	c.CheckpointInterval = cmp.Or(c.CheckpointInterval, defaultCheckpointInterval)
-	s := &service{Config: c}
+func (s *Service) Run(ctx context.Context) error {
 	err := s.run(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -71,18 +118,16 @@ func Run(ctx context.Context, c Config) error {
 	return fmt.Errorf("projector: %w", err)
 }
 
-type service struct {
-	Config
-	engine *replay.Engine
-	chunk  int
-	writer events.Writer
-}
-
-func (s *service) run(ctx context.Context) error {
+func (s *Service) run(ctx context.Context) error {
+	s.setState(errStarting)
+	standBy := time.AfterFunc(standByAfter, func() { s.setState(nil) })
 	writer, err := s.Snapshots.Acquire(ctx, events.LeaseConfig{Cluster: s.Cluster, Holder: s.Holder, Sole: s.Sole, Open: s.guard})
 	if err != nil {
+		standBy.Stop()
 		return fmt.Errorf("take the lease of SNAPSHOTS: %w", err)
 	}
+	standBy.Stop()
+	s.setState(errStarting)
 	s.writer = writer
 	defer s.closeWriter(ctx)
 	behind, err := s.restore(ctx)
@@ -99,6 +144,12 @@ func (s *service) run(ctx context.Context) error {
 	defer checkpoints.Wait()
 	defer end()
 
+	var measuring sync.WaitGroup
+	defer measuring.Wait()
+	measure, stop := context.WithCancel(ctx)
+	defer stop()
+	measuring.Go(func() { s.measureLag(measure) })
+
 	reader := s.Events.Reader(s.engine.State().Version.Sequence + 1)
 	defer reader.Close()
 	for {
@@ -108,15 +159,30 @@ func (s *service) run(ctx context.Context) error {
 			}
 			checkpoints.Reached(s.engine.State().Version.Sequence)
 		}
+		s.tell(behind)
 		if err := s.fold(ctx, reader); err != nil {
 			return err
 		}
 	}
 }
 
+// tell says how far the projector is.
+func (s *Service) tell(behind uint64) {
+	state := s.engine.State()
+	s.metrics.folded.Store(state.Version.Sequence)
+	switch {
+	case state.Version.Sequence < behind:
+		s.setState(errBehind)
+	case !state.Ready():
+		s.setState(errNotReady)
+	default:
+		s.setState(nil)
+	}
+}
+
 // restore loads the fold and what was published. Nothing may be projected
 // before the fold has reached the sequence behind: until then it is in the past.
-func (s *service) restore(ctx context.Context) (behind uint64, err error) {
+func (s *Service) restore(ctx context.Context) (behind uint64, err error) {
 	info, err := s.Events.Info(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("open EVENTS: %w", err)
@@ -149,7 +215,7 @@ func (s *service) restore(ctx context.Context) (behind uint64, err error) {
 	return info.Last, nil
 }
 
-func (s *service) fold(ctx context.Context, reader events.Reader) error {
+func (s *Service) fold(ctx context.Context, reader events.Reader) error {
 	messages, err := reader.Next(ctx)
 	if err != nil {
 		return fmt.Errorf("read EVENTS: %w", err)
@@ -162,13 +228,22 @@ func (s *service) fold(ctx context.Context, reader events.Reader) error {
 		}
 		batch = append(batch, e)
 	}
-	return s.engine.Fold(batch...)
+	started := time.Now()
+	err = s.engine.Fold(batch...)
+	s.metrics.fold.Observe(time.Since(started).Seconds())
+	return err
 }
 
 // publish appends the version that the fold has come to, if it is a new one.
-func (s *service) publish(ctx context.Context) error {
+func (s *Service) publish(ctx context.Context) (err error) {
+	started := time.Now()
+	defer func() { s.metrics.reconcile.Done(time.Since(started), err) }()
 	snap := s.engine.Project()
+	took := s.engine.Took()
+	s.metrics.route.Observe(took.Route.Seconds())
+	s.metrics.envoy.Observe(took.Envoy.Seconds())
 	for _, problem := range s.engine.Problems() {
+		s.metrics.problems.Inc()
 		s.Logger.Error("output left out because it is invalid", "problem", problem)
 	}
 	if snap == nil {
@@ -185,6 +260,7 @@ func (s *service) publish(ctx context.Context) error {
 				return fmt.Errorf("publish version %s: %w", snap.Version, err)
 			}
 			s.Stalled(nil)
+			s.metrics.published(snap, messages, s.Now())
 			return nil
 		}
 		s.Stalled(fmt.Errorf("publish version %s: %w", snap.Version, err))
@@ -196,7 +272,7 @@ func (s *service) publish(ctx context.Context) error {
 	}
 }
 
-func (s *service) guard(epoch uint64) events.Message {
+func (s *Service) guard(epoch uint64) events.Message {
 	return events.Encode(events.Event{
 		ID: fmt.Sprintf("epoch/%s/%d", events.StreamSnapshots, epoch), Type: events.TypeEpoch, Cluster: s.Cluster,
 		Key: events.EpochKey(events.StreamSnapshots), Time: s.Now().UTC(), Epoch: epoch,
@@ -204,7 +280,7 @@ func (s *service) guard(epoch uint64) events.Message {
 	})
 }
 
-func (s *service) closeWriter(ctx context.Context) {
+func (s *Service) closeWriter(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := s.writer.Close(ctx); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -107,11 +109,16 @@ func (r *rig) project(every uint64) (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- projector.Run(ctx, projector.Config{
+		service, err := projector.New(projector.Config{
 			Cluster: "local", Holder: "test", Sole: true, Events: r.events, Snapshots: r.snapshots, Folds: r.folds, Versions: r.versions,
 			CheckpointEvery: every, Stalled: func(error) {}, Now: func() time.Time { return time.Unix(1, 0) },
-			Logger: slog.New(slog.DiscardHandler),
+			Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 		})
+		if err != nil {
+			done <- err
+			return
+		}
+		done <- service.Run(ctx)
 	}()
 	return func() {
 		r.t.Helper()

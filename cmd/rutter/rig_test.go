@@ -82,13 +82,17 @@ spec: {controllerName: rutter.dev/gateway-controller}
 
 // gateway is a manifest of the class and an HTTP Gateway on the rig's port.
 func (r *rig) gateway() string {
-	return class + fmt.Sprintf(`apiVersion: gateway.networking.k8s.io/v1
+	return class + gatewayManifest("gw", r.port)
+}
+
+func gatewayManifest(name string, port int) string {
+	return fmt.Sprintf(`apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: gw}
+metadata: {name: %s}
 spec:
   gatewayClassName: rutter
   listeners: [{name: http, port: %d, protocol: HTTP}]
-`, r.port)
+`, name, port)
 }
 
 // routeManifest is a manifest of a route, its Service and the endpoint behind it.

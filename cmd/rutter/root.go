@@ -46,6 +46,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newShowCommand(env),
 		newDiffCommand(env),
 		newVerifyCommand(env),
+		newProjectorCommand(env),
 		newVersionCommand(env),
 	)
 	return root

@@ -20,10 +20,12 @@ const (
 	// storeDir is where the server keeps the streams.
 	storeDir = "jetstream"
 	lockFile = "lock"
-	// OwnerFile, in the data directory, holds the URL, with its token, at which the owner can be read
-	// along. It is left behind when the owner dies; the lock says who lives.
-	OwnerFile = "owner"
 )
+
+// OwnerFile in a data directory holds the URL, with its token, at which the
+// owner can be read along. It is left behind when the owner dies; the lock says
+// who lives.
+const OwnerFile = "owner"
 
 // lock takes the data directory for this process, until it calls the function
 // returned or dies.

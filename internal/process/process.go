@@ -20,8 +20,6 @@ type Config struct {
 	Version string
 	// Output takes the log lines.
 	Output io.Writer
-	// Listening is told where health and metrics are served; nil is nobody.
-	Listening func(net.Addr)
 }
 
 // Process is a running service command.
@@ -60,9 +58,6 @@ func Run(ctx context.Context, c Config, work func(context.Context, *Process) err
 	if err != nil {
 		return fmt.Errorf("serve health and metrics: %w", err)
 	}
-	if c.Listening != nil {
-		c.Listening(listener.Addr())
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The server outlives the work, so that "ending" is told as long as there is
@@ -75,7 +70,7 @@ func Run(ctx context.Context, c Config, work func(context.Context, *Process) err
 		}
 	})
 	context.AfterFunc(ctx, func() { p.setTrouble(errEnding) })
-	logger.Info("started", "name", c.Name, "version", c.Version)
+	logger.Info("started", "name", c.Name, "version", c.Version, "address", listener.Addr().String())
 	err = work(ctx, p)
 	ending := ctx.Err() != nil
 	stop()
@@ -138,5 +133,22 @@ func (p *Process) setTrouble(err error) {
 	defer p.mu.Unlock()
 	if !errors.Is(p.trouble, errEnding) {
 		p.trouble = err
+	}
+}
+
+// Stalled returns a function that is told why the service cannot go on for now,
+// and with nil that it does again; the first of several alike is logged.
+func (p *Process) Stalled(message string) func(error) {
+	var last string
+	return func(err error) {
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != "" && text != last {
+			p.Logger.Error(message, "error", err) //nolint:sloglint // constant at each call of Stalled
+		}
+		last = text
+		p.setTrouble(err)
 	}
 }

@@ -3,6 +3,7 @@ package process_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -48,23 +49,37 @@ func start(t *testing.T, o process.Options, work func(context.Context, *process.
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	r := &running{t: t, done: make(chan error, 1), stop: stop}
-	at, working := make(chan net.Addr, 1), make(chan *process.Process, 1)
+	working := make(chan *process.Process, 1)
+	var log bytes.Buffer // written before the work begins
 	go func() {
-		r.done <- process.Run(ctx, process.Config{
-			Options: o, Version: "v1", Output: io.Discard, Listening: func(a net.Addr) { at <- a },
-		}, func(ctx context.Context, p *process.Process) error {
+		r.done <- process.Run(ctx, process.Config{Options: o, Version: "v1", Output: &first{to: &log}}, func(ctx context.Context, p *process.Process) error {
 			working <- p
 			return work(ctx, p)
 		})
 	}()
 	select {
 	case r.process = <-working:
-		r.url = "http://" + (<-at).String()
+		var started struct{ Address string }
+		if err := json.Unmarshal(log.Bytes(), &started); err != nil {
+			t.Fatalf("%v: %s", err, log.String())
+		}
+		r.url = "http://" + started.Address
 	case err := <-r.done:
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
 	return r
+}
+
+// first passes on one line.
+type first struct {
+	to   io.Writer
+	once sync.Once
+}
+
+func (f *first) Write(line []byte) (int, error) {
+	f.once.Do(func() { _, _ = f.to.Write(line) })
+	return len(line), nil
 }
 
 func (r *running) get(path string) (int, string) {
@@ -114,8 +129,8 @@ func TestReadyIsWhatTheServiceSays(t *testing.T) {
 	if err := <-r.done; err != nil {
 		t.Error(err)
 	}
-	if response, err := http.Get(r.url + "/healthz"); err == nil {
-		response.Body.Close()
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://")); err == nil {
+		_ = conn.Close()
 		t.Error("health is still served after the end")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -31,7 +32,11 @@ type Engine struct {
 	problems []string
 	// rebuild asks for a projection from nothing, compared with published.
 	rebuild bool
+	took    Took
 }
+
+// Took is how long the two steps of a projection took.
+type Took struct{ Route, Envoy time.Duration }
 
 // New is an engine before the first event of an incarnation of EVENTS.
 func New(incarnation string) *Engine { return FromState(fold.NewState(incarnation)) }
@@ -89,11 +94,16 @@ func (e *Engine) Project() *routing.Snapshot {
 		e.outputs = make(map[envoy.OutputID][]routing.ResourceName, len(dirty))
 		clear(e.excluded)
 	}
+	started := time.Now()
 	change := e.tables.Build(e.state, dirty)
+	e.took.Route = time.Since(started)
 	e.addRefused(&change)
 	d := newDelta(e.published)
 	retell := map[events.Key]bool{}
-	for _, out := range envoy.Resources(e.tables, change) {
+	started = time.Now()
+	resources := envoy.Resources(e.tables, change)
+	e.took.Envoy = time.Since(started)
+	for _, out := range resources {
 		if out.Problem != "" {
 			e.problems = append(e.problems, fmt.Sprintf("gateway %s: %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
 		}
@@ -143,6 +153,9 @@ func (e *Engine) Problems() []string {
 	e.problems = nil
 	return problems
 }
+
+// Took tells about the last Project that was not nil.
+func (e *Engine) Took() Took { return e.took }
 
 // take compares one output with the one before.
 func (e *Engine) take(d *delta, out envoy.Output, retell map[events.Key]bool) {

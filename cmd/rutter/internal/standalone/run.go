@@ -189,12 +189,16 @@ func (r *run) ingest(ctx context.Context) error {
 }
 
 func (r *run) projector(ctx context.Context) error {
-	return projector.Run(ctx, projector.Config{
+	service, err := projector.New(projector.Config{
 		Cluster: cluster, Holder: "standalone", Sole: true,
 		Events: r.streams[events.StreamEvents], Snapshots: r.streams[events.StreamSnapshots],
 		Folds: r.buckets[projector.FoldBucket], Versions: r.buckets[routing.CheckpointBucket],
-		Stalled: r.screen.Stalled("publishing"), Now: time.Now, Logger: r.Logger,
+		Stalled: r.screen.Stalled("publishing"), Now: time.Now, Logger: r.Logger, Registerer: prometheus.NewRegistry(),
 	})
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx)
 }
 
 // xdsServer serves the Envoys. It needs no local copy: it lives and dies with the

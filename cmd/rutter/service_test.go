@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// service is a service command that runs until the test ends.
+type service struct {
+	t    *testing.T
+	url  string // of health and metrics
+	stop func()
+}
+
+// startService runs a service command on any port and returns when it has started.
+func startService(t *testing.T, args ...string) *service {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	read, write := io.Pipe()
+	var running sync.WaitGroup
+	running.Go(func() {
+		if code := run(ctx, environment{out: io.Discard, err: write, now: time.Now}, append(args, "--http-address", "127.0.0.1:0")); code != exitFine {
+			t.Errorf("rutter %s: exit code %d", args[0], code)
+		}
+		_ = write.Close()
+	})
+	address := make(chan string, 1)
+	running.Go(func() {
+		for lines := bufio.NewScanner(read); lines.Scan(); {
+			var line struct{ Msg, Address string }
+			if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+				t.Errorf("rutter %s: %s", args[0], lines.Text())
+			}
+			if line.Msg == "started" {
+				address <- line.Address
+			}
+		}
+		close(address)
+	})
+	s := &service{t: t, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	t.Cleanup(s.stop)
+	at, ok := <-address
+	if !ok {
+		t.Fatalf("rutter %s does not start", args[0])
+	}
+	s.url = "http://" + at
+	return s
+}
+
+// eventually waits for an answer of code with a text.
+func (s *service) eventually(path string, code int, text string) {
+	s.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		response, err := http.Get(s.url + path)
+		must(s.t, err)
+		body, err := io.ReadAll(response.Body)
+		must(s.t, err)
+		must(s.t, response.Body.Close())
+		if response.StatusCode == code && strings.Contains(string(body), text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s is never answered with %d %q; last with %d %q", path, code, text, response.StatusCode, body)
+		}
+	}
+}
