@@ -70,7 +70,8 @@ const (
 // Resources are those that are listed and followed, in the order of their brackets.
 func Resources() []string {
 	return []string{
-		events.GatewayClasses, events.Gateways, events.HTTPRoutes, events.GRPCRoutes, events.ReferenceGrants,
+		events.GatewayClasses, events.Gateways, events.HTTPRoutes, events.GRPCRoutes, events.TLSRoutes, events.TCPRoutes,
+		events.UDPRoutes, events.ReferenceGrants,
 		events.Services, events.Secrets, events.Namespaces, events.EndpointSlices,
 	}
 }

@@ -72,7 +72,7 @@ func (h *History) Next() events.Event {
 
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(12) {
+	switch h.rng.IntN(14) {
 	case 0:
 		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
 			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
@@ -82,7 +82,7 @@ func (h *History) object() (events.Key, map[string]any) {
 		return events.Key{Resource: events.ReferenceGrants, Namespace: namespace, Name: pick(h, "g1", "g2")}, map[string]any{"spec": h.grant()}
 	case 4:
 		return events.Key{Resource: events.Services, Namespace: namespace, Name: pick(h, "s1", "s2")}, map[string]any{"spec": map[string]any{
-			"ports": []any{map[string]any{"name": pick(h, "", "web"), "port": 80, "appProtocol": pick(h, "http", "kubernetes.io/h2c", "mysql")}},
+			"ports": []any{map[string]any{"name": pick(h, "", "web"), "port": 80, "protocol": pick(h, "TCP", "TCP", "UDP"), "appProtocol": pick(h, "http", "kubernetes.io/h2c", "mysql")}},
 		}}
 	case 5:
 		return events.Key{Resource: events.Namespaces, Name: namespace}, map[string]any{}
@@ -95,6 +95,8 @@ func (h *History) object() (events.Key, map[string]any) {
 			map[string]any{"data": map[string]any{"tls.crt": "Y2hhaW4="}, "keyPair": pair}
 	case 7, 8:
 		return events.Key{Resource: events.GRPCRoutes, Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.grpcRoute()}
+	case 9, 10:
+		return events.Key{Resource: pick(h, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes), Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.stream()}
 	default:
 		return events.Key{Resource: events.HTTPRoutes, Namespace: namespace, Name: pick(h, "r1", "r2", "r3")}, map[string]any{"spec": h.route()}
 	}
@@ -107,12 +109,15 @@ func (h *History) hostname() string {
 func (h *History) gateway() map[string]any {
 	var listeners []any
 	for i := range 1 + h.rng.IntN(4) {
-		l := map[string]any{"name": fmt.Sprintf("l%d", i), "port": pick(h, 80, 81, 443), "protocol": pick(h, "HTTP", "HTTP", "HTTPS", "UDP")}
+		l := map[string]any{"name": fmt.Sprintf("l%d", i), "port": pick(h, 80, 81, 443), "protocol": pick(h, "HTTP", "HTTP", "HTTPS", "TLS", "TCP", "UDP", "own")}
 		if h.chance(70) {
 			l["hostname"] = h.hostname()
 		}
-		if l["protocol"] == "HTTPS" {
-			l["tls"] = map[string]any{"certificateRefs": []any{map[string]any{"name": "cert", "namespace": pick(h, "a", "b")}}}
+		switch l["protocol"] {
+		case "HTTPS", "TLS":
+			l["tls"] = map[string]any{"mode": pick(h, "Terminate", "Passthrough"), "certificateRefs": []any{map[string]any{"name": "cert", "namespace": pick(h, "a", "b")}}}
+		case "TCP", "UDP":
+			delete(l, "hostname")
 		}
 		namespaces := map[string]any{"from": pick(h, "Same", "All", "Selector")}
 		if namespaces["from"] == "Selector" {
@@ -126,7 +131,7 @@ func (h *History) gateway() map[string]any {
 
 func (h *History) grant() map[string]any {
 	return map[string]any{
-		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "GRPCRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
+		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "GRPCRoute", "TLSRoute", "UDPRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
 		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret")}},
 	}
 }
@@ -161,6 +166,16 @@ func (h *History) route() map[string]any {
 		rules = append(rules, rule)
 	}
 	return map[string]any{"parentRefs": parents, "hostnames": hostnames, "rules": rules}
+}
+
+// stream is a route that has backends and no matches.
+func (h *History) stream() map[string]any {
+	spec := h.route()
+	for _, rule := range spec["rules"].([]any) {
+		delete(rule.(map[string]any), "matches")
+		delete(rule.(map[string]any), "filters")
+	}
+	return spec
 }
 
 // grpcRoute is a route as the others, with matches of its own.

@@ -25,51 +25,76 @@ func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 		return nil, nil
 	}
 	var resources []routing.Resource
-	for first := 0; first < len(g.Chains); {
-		last := first
-		for last < len(g.Chains) && g.Chains[last].Port == g.Chains[first].Port {
-			last++
-		}
-		l, err := listener(g, g.Chains[first:last])
-		if err != nil {
-			return nil, err
+	add := func(l *listenerv3.Listener, err error) error {
+		if err != nil || l == nil {
+			return err
 		}
 		r, err := resource(TypeListener, l.Name, l, g.Key)
+		resources = append(resources, r)
+		return err
+	}
+	var tcp []route.Chain // of one port
+	for i, c := range g.Chains {
+		var err error
+		if c.Stream == route.StreamUDP {
+			err = add(b.datagrams(g, &c))
+		} else {
+			tcp = append(tcp, c)
+		}
+		if err == nil && len(tcp) > 0 && (i+1 == len(g.Chains) || g.Chains[i+1].Port != c.Port) {
+			err = add(b.listener(g, tcp))
+			tcp = nil
+		}
 		if err != nil {
 			return nil, err
 		}
-		resources = append(resources, r)
-		first = last
 	}
 	return resources, nil
 }
 
-// listener is one port, with the chains on it.
-func listener(g *route.Gateway, chains []route.Chain) (*listenerv3.Listener, error) {
+func address(g *route.Gateway, port int32, protocol corev3.SocketAddress_Protocol) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Protocol:      protocol,
+		Address:       g.ListenAddress,
+		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)},
+		Ipv4Compat:    strings.Contains(g.ListenAddress, ":"), // "::" takes IPv4 too
+	}}}
+}
+
+// listener is one TCP port, with the chains on it; nil where nothing is forwarded
+// from there yet: then nobody listens.
+func (b *builder) listener(g *route.Gateway, chains []route.Chain) (*listenerv3.Listener, error) {
 	port := chains[0].Port
 	l := &listenerv3.Listener{
-		Name: fmt.Sprintf("port-%d", port),
-		Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-			Address:       g.ListenAddress,
-			PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)},
-			Ipv4Compat:    strings.Contains(g.ListenAddress, ":"), // "::" takes IPv4 too
-		}}},
+		Name:                          fmt.Sprintf("port-%d", port),
+		Address:                       address(g, port, corev3.SocketAddress_TCP),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 		// Without SO_REUSEPORT a port that somebody else has is an error, reported as
 		// such. With it two Envoys of one user would silently share the connections.
 		EnableReusePort: wrapperspb.Bool(false),
 	}
 	for i := range chains {
-		filterChain, err := filterChain(g, &chains[i])
+		filterChains, err := b.filterChains(g, &chains[i])
 		if err != nil {
 			return nil, err
 		}
-		l.FilterChains = append(l.FilterChains, filterChain)
-		if chains[i].TLS {
+		l.FilterChains = append(l.FilterChains, filterChains...)
+		if chains[i].TLS || chains[i].Passthrough {
 			l.ListenerFilters = tlsInspector()
 		}
 	}
+	if len(l.FilterChains) == 0 {
+		return nil, nil
+	}
 	return l, nil
+}
+
+func (b *builder) filterChains(g *route.Gateway, chain *route.Chain) ([]*listenerv3.FilterChain, error) {
+	if chain.Stream != "" {
+		return b.forwarding(g, chain)
+	}
+	one, err := filterChain(g, chain)
+	return []*listenerv3.FilterChain{one}, err
 }
 
 // tlsInspector reads the SNI before a filter chain is chosen.
@@ -95,30 +120,34 @@ func filterChain(g *route.Gateway, chain *route.Chain) (*listenerv3.FilterChain,
 	if !chain.TLS {
 		return out, nil
 	}
-	tls, err := anyOf(terminate(chain))
-	if err != nil {
-		return nil, err
-	}
-	out.TransportSocket = &corev3.TransportSocket{
-		Name:       "envoy.transport_sockets.tls",
-		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: tls},
-	}
 	if chain.ServerName != "" {
 		out.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: []string{chain.ServerName}}
 	}
-	return out, nil
+	out.TransportSocket, err = tlsSocket(chain, "h2", "http/1.1")
+	return out, err
+}
+
+func tlsSocket(chain *route.Chain, alpn ...string) (*corev3.TransportSocket, error) {
+	tls, err := anyOf(terminate(chain, alpn))
+	if err != nil {
+		return nil, err
+	}
+	return &corev3.TransportSocket{
+		Name:       "envoy.transport_sockets.tls",
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: tls},
+	}, nil
 }
 
 // terminate is how a chain speaks TLS. Certificates come by SDS, so that a
 // renewed one changes no listener and drains no connection.
-func terminate(chain *route.Chain) *tlsv3.DownstreamTlsContext {
+func terminate(chain *route.Chain, alpn []string) *tlsv3.DownstreamTlsContext {
 	var certificates []*tlsv3.SdsSecretConfig
 	for _, name := range chain.Certificates {
 		certificates = append(certificates, &tlsv3.SdsSecretConfig{Name: name, SdsConfig: ads()})
 	}
 	return &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
 		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
-		AlpnProtocols:                  []string{"h2", "http/1.1"},
+		AlpnProtocols:                  alpn,
 		TlsCertificateSdsSecretConfigs: certificates,
 	}}
 }

@@ -3,6 +3,7 @@ package envoy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -72,6 +73,9 @@ func Resources(t Tables, c route.Change) []Output {
 		b.add(OutputID{name, KindListeners, ""}, b.listeners)
 		if g := t.Gateway(name); g != nil {
 			for _, chain := range g.Chains {
+				if chain.Stream != "" {
+					continue
+				}
 				b.host(route.HostID{Gateway: name, Chain: chain.ID, Hostname: "*"})
 			}
 		}
@@ -95,8 +99,13 @@ type builder struct {
 	outputs []Output
 }
 
-// host adds the two outputs that a host is in, one per layout.
+// host adds the two outputs that a host is in, one per layout; a stream is all in
+// the listeners.
 func (b *builder) host(id route.HostID) {
+	if b.stream(id) {
+		b.add(OutputID{id.Gateway, KindListeners, ""}, b.listeners)
+		return
+	}
 	b.add(OutputID{id.Gateway, KindRoutes, id.Chain}, b.routes)
 	b.add(OutputID{id.Gateway, KindScope, id.Chain + "/" + scopeHost(id.Hostname)}, b.scope)
 }
@@ -122,11 +131,17 @@ func (b *builder) chain(gateway, id string, layout route.Layout) (*route.Gateway
 		return g, nil
 	}
 	for i := range g.Chains {
-		if g.Chains[i].ID == id {
+		if g.Chains[i].ID == id && g.Chains[i].Stream == "" {
 			return g, &g.Chains[i]
 		}
 	}
 	return g, nil
+}
+
+// stream tells whether a host is of a chain that forwards a stream.
+func (b *builder) stream(id route.HostID) bool {
+	g := b.tables.Gateway(id.Gateway)
+	return g != nil && slices.ContainsFunc(g.Chains, func(c route.Chain) bool { return c.ID == id.Chain && c.Stream != "" })
 }
 
 // layoutOf is the one place that chooses between the layouts.

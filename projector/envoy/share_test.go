@@ -21,7 +21,7 @@ func TestBackendsReceiveTheirShares(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		w.cluster(name, route.HTTP1)
 	}
-	weighted := func() *route.Rule {
+	weightedRule := func() *route.Rule {
 		r := rule("a", "b", "", "c")
 		for i, weight := range []uint32{1, 2, 3, 4} {
 			r.Backends[i].Weight = weight
@@ -29,10 +29,10 @@ func TestBackendsReceiveTheirShares(t *testing.T) {
 		return r
 	}
 	// A rewrite of one backend makes each a route of its own, by cumulative fractions.
-	split := weighted()
+	split := weightedRule()
 	split.Backends[1].Filters.Rewrite = &route.Rewrite{Path: &route.PathChange{Full: new("/rewritten")}}
 	split.Backends[3].Filters.Redirect = &route.Redirect{Hostname: "elsewhere.test", StatusCode: 302}
-	w.host("http-80", "a.test", entry(prefix("/weighted"), weighted()), entry(prefix("/split"), split))
+	w.host("http-80", "a.test", entry(prefix("/weighted"), weightedRule()), entry(prefix("/split"), split))
 	p := serve(t, w, newBackends(t, "a", "b", "c"))
 	tr := p.transport(80)
 	const n = 10_000

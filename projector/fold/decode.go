@@ -23,6 +23,12 @@ func (o *Object) decode(data []byte) error {
 		return decodeAs[gatewayv1.HTTPRoute](o, data)
 	case events.GRPCRoutes:
 		return decodeAs[gatewayv1.GRPCRoute](o, data)
+	case events.TLSRoutes:
+		return decodeAs[gatewayv1.TLSRoute](o, data)
+	case events.TCPRoutes:
+		return decodeAs[gatewayv1.TCPRoute](o, data)
+	case events.UDPRoutes:
+		return decodeAs[gatewayv1.UDPRoute](o, data)
 	case events.ReferenceGrants:
 		return decodeAs[gatewayv1.ReferenceGrant](o, data)
 	case events.Services:

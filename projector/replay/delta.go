@@ -108,6 +108,15 @@ func (d *delta) gateway(name string) *gatewayDelta {
 	return g
 }
 
+// setServed publishes that a Gateway is served, or no more, whether or not it has
+// any resource: its Envoys wait for an answer, and nothing is one.
+func (d *delta) setServed(gateway string, served bool) {
+	if _, known := d.p.gateways[gateway]; known != served {
+		d.p.gateway(gateway)
+		d.gateway(gateway)
+	}
+}
+
 // set publishes a resource unless that is what is published.
 func (d *delta) set(gateway string, r routing.Resource) {
 	pg := d.p.gateway(gateway)

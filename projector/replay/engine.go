@@ -99,6 +99,9 @@ func (e *Engine) Project() *routing.Snapshot {
 	e.took.Route = time.Since(started)
 	e.addRefused(&change)
 	d := newDelta(e.published)
+	for _, name := range change.Gateways {
+		d.setServed(name, e.tables.Gateway(name) != nil)
+	}
 	retell := map[events.Key]bool{}
 	started = time.Now()
 	resources := envoy.Resources(e.tables, change)
@@ -121,6 +124,9 @@ func (e *Engine) Project() *routing.Snapshot {
 	}
 	if e.rebuild {
 		d.dropUnclaimed()
+		for name := range e.published.gateways {
+			d.setServed(name, e.tables.Gateway(name) != nil)
+		}
 	}
 	clear(e.dirty)
 	e.rebuild = false

@@ -135,7 +135,7 @@ func (a *attachment) bind(name string, g *gateway, l *listener, hostnames []gate
 		}
 		bound = true
 		a.members = appendNew(a.members, memberID{name, string(l.name), pattern})
-		if l.served && g.owner(l.port, l.protocol, hostname) == l {
+		if l.served && g.owner(l.port, transportOf(l.protocol), hostname) == l {
 			a.hosts = appendNew(a.hosts, HostID{name, l.chain(), hostname})
 		}
 	}

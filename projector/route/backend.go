@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,8 +40,7 @@ func (s *ruleSet) unresolved(p problem) {
 }
 
 // resolveBackend is the name of the cluster for a reference, or why there is none
-// (HTTPBackendRef: "A BackendRef is invalid if"). GRPCRoutes have a cluster of their
-// own, which speaks HTTP/2 whether or not the Service says so.
+// (HTTPBackendRef: "A BackendRef is invalid if").
 func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (string, problem) {
 	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Service"), or(ref.Namespace, route.Namespace)
 	key := events.Key{Resource: events.Services, Namespace: namespace, Name: string(ref.Name)}
@@ -66,27 +66,41 @@ func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.Back
 	case ref.Port == nil:
 		return notFound("The reference to the Service %s has no port.", name)
 	}
-	port := servicePort(service, *ref.Port)
+	suffix := clusterSuffix(s.kind)
+	port := servicePort(service, suffix, *ref.Port)
 	if port == nil {
-		return notFound("The Service %s has no TCP port %d.", name, *ref.Port)
+		return notFound("The Service %s has no %s port %d.", name, transportProtocol(suffix), *ref.Port)
 	}
-	grpc := s.kind == "GRPCRoute"
-	if p, ok := protocolOf(port); !ok || grpc && p == WebSocket {
+	if _, ok := protocolOf(suffix, port); !ok {
 		return "", problem{string(gatewayv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("The port %d of the Service %s has the appProtocol %s, which is not supported.", *ref.Port, name, *port.AppProtocol)}
 	}
-	cluster := fmt.Sprintf("%s/%d", name, *ref.Port)
-	if grpc {
-		cluster += grpcSuffix
-	}
-	return cluster, problem{}
+	return fmt.Sprintf("%s/%d%s", name, *ref.Port, suffix), problem{}
 }
 
-// grpcSuffix ends the names of the clusters of GRPCRoutes.
-const grpcSuffix = "/grpc"
+// What the name of a cluster ends with says how it is reached, which differs by the
+// kind of route: HTTP as appProtocol says, HTTP/2 whatever it says, bytes, datagrams.
+const (
+	suffixHTTP = ""
+	suffixGRPC = "/grpc"
+	suffixTCP  = "/tcp"
+	suffixUDP  = "/udp"
+)
 
-func servicePort(service *corev1.Service, number int32) *corev1.ServicePort {
+func clusterSuffix(kind string) string {
+	return map[string]string{httpRoute: suffixHTTP, grpcRoute: suffixGRPC, tlsRoute: suffixTCP, tcpRoute: suffixTCP, udpRoute: suffixUDP}[kind]
+}
+
+func transportProtocol(suffix string) corev1.Protocol {
+	if suffix == suffixUDP {
+		return corev1.ProtocolUDP
+	}
+	return corev1.ProtocolTCP
+}
+
+func servicePort(service *corev1.Service, suffix string, number int32) *corev1.ServicePort {
+	protocol := transportProtocol(suffix)
 	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool {
-		return p.Port == number && (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP)
+		return p.Port == number && cmp.Or(p.Protocol, corev1.ProtocolTCP) == protocol
 	})
 	if i < 0 {
 		return nil
@@ -95,25 +109,37 @@ func servicePort(service *corev1.Service, number int32) *corev1.ServicePort {
 }
 
 // protocolOf reads appProtocol: the names of KEP-3726, and plain HTTP. Names
-// without a meaning for HTTP routes are refused (GEP-1911).
-func protocolOf(port *corev1.ServicePort) (Protocol, bool) {
-	if port.AppProtocol == nil {
-		return HTTP1, true
+// without a meaning for HTTP or gRPC are refused (GEP-1911); for the rest of the
+// routes it does not matter.
+func protocolOf(suffix string, port *corev1.ServicePort) (Protocol, bool) {
+	if suffix == suffixTCP || suffix == suffixUDP {
+		return Opaque, true
 	}
-	switch p := strings.ToLower(*port.AppProtocol); p {
-	case "", "http", "tcp":
-		return HTTP1, true
-	case string(H2C), string(WebSocket):
-		return Protocol(p), true
-	default:
-		return "", false
+	named := HTTP1
+	if port.AppProtocol != nil {
+		switch p := strings.ToLower(*port.AppProtocol); p {
+		case "", "http", "tcp":
+		case string(H2C), string(WebSocket):
+			named = Protocol(p)
+		default:
+			return "", false
+		}
 	}
+	if suffix == suffixGRPC {
+		return H2C, named != WebSocket
+	}
+	return named, true
 }
 
 // computeCluster is nil while the Service or its port does not exist.
 func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
 	var number int32
-	name, grpc := strings.CutSuffix(id.Name, grpcSuffix)
+	name, suffix := id.Name, suffixHTTP
+	for _, s := range []string{suffixGRPC, suffixTCP, suffixUDP} {
+		if rest, ok := strings.CutSuffix(id.Name, s); ok {
+			name, suffix = rest, s
+		}
+	}
 	service, port, _ := cutLast(name, "/")
 	if _, err := fmt.Sscan(port, &number); err != nil {
 		return nil
@@ -126,14 +152,11 @@ func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
 	if svc == nil {
 		return nil
 	}
-	p := servicePort(svc, number)
+	p := servicePort(svc, suffix, number)
 	if p == nil {
 		return nil
 	}
-	protocol, _ := protocolOf(p)
-	if grpc {
-		protocol = H2C
-	}
+	protocol, _ := protocolOf(suffix, p)
 	return &Cluster{ID: id, Service: key, Protocol: protocol, Endpoints: service + "/" + orDash(p.Name)}
 }
 

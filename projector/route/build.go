@@ -42,13 +42,14 @@ func (b *builder) seed(key events.Key) {
 		g.mark(node{layer: classNode, a: key.Name})
 	case events.Gateways:
 		g.mark(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
-	case events.HTTPRoutes, events.GRPCRoutes:
-		g.mark(attachmentOf(key))
 	case events.ReferenceGrants:
 		b.indexGrant(key)
 		g.touch(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:
 		g.touch(node{layer: settingsNode})
+	}
+	if Attaches(key.Resource) {
+		g.mark(attachmentOf(key))
 	}
 	g.touch(objectOf(key))
 }

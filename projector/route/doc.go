@@ -13,7 +13,7 @@
 //
 //	class      GatewayClass → is it ours, which layout
 //	gateway    Gateway → listeners: accepted, conflicted, certificates, chains
-//	attachment HTTPRoute, GRPCRoute → per parent: which listeners, which hostnames; resolved rules
+//	attachment route → per parent: which listeners, which hostnames; resolved rules
 //	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence
 //	cluster    (gateway, Service port) → what is needed to reach it
 //	secret     (gateway, Secret) → certificate chain and sealed key

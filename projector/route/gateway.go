@@ -21,21 +21,21 @@ type gateway struct {
 }
 
 // served are the listeners that requests can reach.
-func (g *gateway) served(port int32, protocol gatewayv1.ProtocolType) []*listener {
+func (g *gateway) served(port int32, over transport) []*listener {
 	var out []*listener
 	for _, l := range g.listeners {
-		if l.served && l.port == port && l.protocol == protocol {
+		if l.served && l.port == port && transportOf(l.protocol) == over {
 			out = append(out, l)
 		}
 	}
 	return out
 }
 
-// owner is the one listener of a port and protocol that answers hostname: the
-// most specific (GatewaySpec.listeners, "Listener Isolation"). Nil if none does.
-func (g *gateway) owner(port int32, protocol gatewayv1.ProtocolType, hostname string) *listener {
+// owner is the one listener of a port that answers hostname: the most specific
+// (GatewaySpec.listeners, "Listener Isolation"). Nil if none does.
+func (g *gateway) owner(port int32, over transport, hostname string) *listener {
 	var best *listener
-	for _, l := range g.served(port, protocol) {
+	for _, l := range g.served(port, over) {
 		if covers(l.hostname, hostname) && (best == nil || covers(best.hostname, l.hostname)) {
 			best = l
 		}
@@ -141,7 +141,8 @@ func chainsOf(listeners []*listener) []Chain {
 	for _, l := range listeners {
 		if l.served {
 			chains[l.chain()] = Chain{
-				ID: l.chain(), Port: l.port, TLS: l.protocol == gatewayv1.HTTPSProtocolType, ServerName: l.serverName(), Certificates: l.certificates,
+				ID: l.chain(), Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
+				ServerName: l.serverName(), Certificates: l.certificates,
 			}
 		}
 	}
@@ -154,8 +155,8 @@ func chainsOf(listeners []*listener) []Chain {
 }
 
 // hosts are the virtual hosts that a Gateway has before any route: one per
-// listener hostname, which answers 404 until a route attaches, and in each TLS
-// chain those of the other listeners, which answer 421.
+// listener hostname, which answers 404 until a route attaches, and in each HTTPS
+// chain those of the other listeners, which answer 421. A stream has none.
 func (g *gateway) hosts() []HostID {
 	if g == nil || g.public == nil {
 		return nil
@@ -163,12 +164,12 @@ func (g *gateway) hosts() []HostID {
 	name := g.public.Name()
 	var hosts []HostID
 	for _, l := range g.listeners {
-		if !l.served {
+		if !l.served || l.stream() != "" {
 			continue
 		}
 		hosts = append(hosts, HostID{name, l.chain(), l.hostname})
 		if l.protocol == gatewayv1.HTTPSProtocolType {
-			for _, other := range g.served(l.port, l.protocol) {
+			for _, other := range g.served(l.port, overTLS) {
 				hosts = append(hosts, HostID{name, l.chain(), other.hostname})
 			}
 		}

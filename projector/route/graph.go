@@ -18,7 +18,7 @@ const (
 	settingsNode                // leaf: the settings of the epoch
 	classNode                   // GatewayClass
 	gatewayNode                 // Gateway
-	attachmentNode              // HTTPRoute, GRPCRoute
+	attachmentNode              // a route
 	membersNode                 // leaf of the hosts: the routes of a listener with a hostname pattern
 	hostNode
 	clusterNode

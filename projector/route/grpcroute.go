@@ -12,7 +12,7 @@ import (
 // resolveGRPCRules resolves a GRPCRoute into rules of the same form as those of
 // HTTPRoutes: a gRPC request is a POST to /<service>/<method>.
 func resolveGRPCRules(r *reader, o *fold.Object, gr *gatewayv1.GRPCRoute) *ruleSet {
-	s := &ruleSet{kind: "GRPCRoute", stale: o.Problem}
+	s := &ruleSet{kind: grpcRoute, stale: o.Problem}
 	for i := range gr.Spec.Rules {
 		spec := &gr.Spec.Rules[i]
 		matches, err := newGRPCMatches(spec.Matches)

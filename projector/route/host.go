@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
-
 	"github.com/rutter-gateway/rutter/events"
 )
 
@@ -23,12 +21,8 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 	if i < 0 {
 		return nil
 	}
-	chain := g.public.Chains[i]
-	protocol := gatewayv1.HTTPProtocolType
-	if chain.TLS {
-		protocol = gatewayv1.HTTPSProtocolType
-	}
-	owner := g.owner(chain.Port, protocol, id.Hostname)
+	chain := &g.public.Chains[i]
+	owner := g.owner(chain.Port, chain.transport(), id.Hostname)
 	if owner == nil {
 		return nil
 	}
@@ -70,10 +64,10 @@ func (a *attachment) candidates(list []candidate, specificity int) []candidate {
 
 func entryName(rule *Rule, match int) string {
 	name := fmt.Sprintf("%s/%s/%d/%d", rule.Route.Namespace, rule.Route.Name, rule.Index, match)
-	if rule.Route.Resource == events.GRPCRoutes {
-		return "grpc/" + name
+	if rule.Route.Resource == events.HTTPRoutes {
+		return name
 	}
-	return name
+	return strings.TrimSuffix(rule.Route.Resource, "routes") + "/" + name
 }
 
 func hostOutput(id HostID) node { return node{hostNode, id.Gateway, id.Chain, id.Hostname} }

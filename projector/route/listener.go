@@ -24,6 +24,7 @@ type listener struct {
 	kinds                        []routing.GroupKind
 	from                         gatewayv1.FromNamespaces
 	selector                     labels.Selector
+	passthrough                  bool     // TLS ends at the backend
 	certificates                 []string // usable Secrets, namespace/name
 	served                       bool
 }
@@ -34,14 +35,17 @@ func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *li
 		l.hostname = orAny(string(*spec.Hostname))
 	}
 	switch spec.Protocol {
-	case gatewayv1.HTTPProtocolType:
-	case gatewayv1.HTTPSProtocolType:
+	case gatewayv1.HTTPProtocolType, gatewayv1.TCPProtocolType, gatewayv1.UDPProtocolType:
+	case gatewayv1.HTTPSProtocolType, gatewayv1.TLSProtocolType:
+		if l.passthrough = passes(spec); l.passthrough {
+			break
+		}
 		l.resolveCertificates(r, gw, spec.TLS)
 		if gw.Spec.TLS != nil && gw.Spec.TLS.Frontend != nil {
 			l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), "Client certificates (spec.tls.frontend) are not supported, and the listener is not served without them; remove the field."}
 		}
 	default:
-		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("The protocol %s is not supported; use HTTP or HTTPS.", spec.Protocol)}
+		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("The protocol %s is not supported; use HTTP, HTTPS, TLS, TCP or UDP.", spec.Protocol)}
 		return l
 	}
 	if spec.Filters != nil {
@@ -53,7 +57,7 @@ func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *li
 
 // resolveAllowedRoutes finds which kinds of routes may attach, and from where (AllowedRoutes).
 func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
-	supported := supportedKinds()
+	supported := supportedKinds(l.protocol)
 	if allowed == nil {
 		l.kinds = supported
 		return
@@ -63,7 +67,7 @@ func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
 		switch {
 		case !slices.Contains(supported, kind):
 			if l.resolved.ok() {
-				l.resolved = problem{string(gatewayv1.ListenerReasonInvalidRouteKinds), fmt.Sprintf("Routes of kind %s/%s cannot attach to a listener with protocol %s; use HTTPRoute or GRPCRoute.", kind.Group, kind.Kind, l.protocol)}
+				l.resolved = problem{string(gatewayv1.ListenerReasonInvalidRouteKinds), fmt.Sprintf("Routes of kind %s/%s cannot attach to a listener with protocol %s; use %s.", kind.Group, kind.Kind, l.protocol, names(supported))}
 			}
 		case !slices.Contains(l.kinds, kind):
 			l.kinds = append(l.kinds, kind)
@@ -86,9 +90,30 @@ func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
 	}
 }
 
-// supportedKinds are the routes that a listener with protocol HTTP or HTTPS takes.
-func supportedKinds() []routing.GroupKind {
-	return []routing.GroupKind{{Group: gatewayv1.GroupName, Kind: "HTTPRoute"}, {Group: gatewayv1.GroupName, Kind: "GRPCRoute"}}
+// passes tells whether TLS ends at the backend (ListenerTLSConfig.mode).
+func passes(spec *gatewayv1.Listener) bool {
+	return spec.Protocol == gatewayv1.TLSProtocolType && spec.TLS != nil && spec.TLS.Mode != nil && *spec.TLS.Mode == gatewayv1.TLSModePassthrough
+}
+
+// supportedKinds are the routes that a listener with a protocol takes.
+func supportedKinds(protocol gatewayv1.ProtocolType) []routing.GroupKind {
+	kinds := map[gatewayv1.ProtocolType][]string{
+		gatewayv1.HTTPProtocolType: {httpRoute, grpcRoute}, gatewayv1.HTTPSProtocolType: {httpRoute, grpcRoute},
+		gatewayv1.TLSProtocolType: {tlsRoute}, gatewayv1.TCPProtocolType: {tcpRoute}, gatewayv1.UDPProtocolType: {udpRoute},
+	}[protocol]
+	var out []routing.GroupKind
+	for _, kind := range kinds {
+		out = append(out, routing.GroupKind{Group: gatewayv1.GroupName, Kind: kind})
+	}
+	return out
+}
+
+func names(kinds []routing.GroupKind) string {
+	var out []string
+	for _, k := range kinds {
+		out = append(out, k.Kind)
+	}
+	return strings.Join(out, " or ")
 }
 
 // allows tells whether a route in namespace may attach.
@@ -113,37 +138,47 @@ func (l *listener) allows(r *reader, gatewayNamespace, kind, namespace string) b
 func findConflicts(listeners []*listener) {
 	for i, l := range listeners {
 		for j, other := range listeners {
-			if i == j || l.port != other.port || !l.takesPort() || !other.takesPort() {
+			mine, its := transportOf(l.protocol), transportOf(other.protocol)
+			if i == j || l.port != other.port || mine == "" || its == "" || (mine == plainUDP) != (its == plainUDP) {
 				continue
 			}
 			switch {
-			case l.protocol != other.protocol:
+			case l.protocol != other.protocol && mine == its && l.hostname == other.hostname:
+				l.conflict = problem{string(gatewayv1.ListenerReasonProtocolConflict), fmt.Sprintf("The listeners %s and %s have the same port %d and hostname, with different protocols.", l.name, other.name, l.port)}
+			case mine != its:
 				l.conflict = problem{string(gatewayv1.ListenerReasonProtocolConflict), fmt.Sprintf("The listeners %s and %s use port %d with different protocols.", l.name, other.name, l.port)}
 			case l.hostname == other.hostname:
 				l.conflict = problem{string(gatewayv1.ListenerReasonHostnameConflict), fmt.Sprintf("The listeners %s and %s have the same port %d and hostname.", l.name, other.name, l.port)}
-			case l.protocol == gatewayv1.HTTPSProtocolType && (covers(l.hostname, other.hostname) || covers(other.hostname, l.hostname)):
+			case l.protocol == gatewayv1.HTTPSProtocolType && its == overTLS && (covers(l.hostname, other.hostname) || covers(other.hostname, l.hostname)):
 				l.overlaps = append(l.overlaps, string(other.name))
 			}
 		}
 	}
 }
 
-func (l *listener) takesPort() bool {
-	return l.protocol == gatewayv1.HTTPProtocolType || l.protocol == gatewayv1.HTTPSProtocolType
-}
+// terminates tells whether TLS ends at the listener.
+func (l *listener) terminates() bool { return transportOf(l.protocol) == overTLS && !l.passthrough }
 
 // settle decides whether requests reach the listener.
 func (l *listener) settle(gatewayServes bool) {
 	l.served = gatewayServes && l.accepted.ok() && l.conflict.ok() && len(l.kinds) > 0 &&
-		(l.protocol != gatewayv1.HTTPSProtocolType || len(l.certificates) > 0)
+		(!l.terminates() || len(l.certificates) > 0)
 }
 
 // chain is the ID of the filter chain that serves the listener.
 func (l *listener) chain() string {
-	if l.protocol == gatewayv1.HTTPSProtocolType {
-		return fmt.Sprintf("https-%d-%s", l.port, l.name)
+	protocol := strings.ToLower(string(l.protocol))
+	if transportOf(l.protocol) == overTLS {
+		return fmt.Sprintf("%s-%d-%s", protocol, l.port, l.name)
 	}
-	return fmt.Sprintf("http-%d", l.port)
+	return fmt.Sprintf("%s-%d", protocol, l.port)
+}
+
+// stream is what the listener forwards without looking at requests.
+func (l *listener) stream() Stream {
+	return map[gatewayv1.ProtocolType]Stream{
+		gatewayv1.TLSProtocolType: StreamTCP, gatewayv1.TCPProtocolType: StreamTCP, gatewayv1.UDPProtocolType: StreamUDP,
+	}[l.protocol]
 }
 
 func (l *listener) serverName() string {

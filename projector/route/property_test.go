@@ -184,12 +184,13 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 		visit(node{layer: classNode, a: key.Name})
 	case events.Gateways:
 		visit(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
-	case events.HTTPRoutes, events.GRPCRoutes:
-		visit(attachmentOf(key))
 	case events.ReferenceGrants:
 		follow(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:
 		follow(node{layer: settingsNode})
+	}
+	if Attaches(key.Resource) {
+		visit(attachmentOf(key))
 	}
 	follow(objectOf(key))
 	return found

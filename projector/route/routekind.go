@@ -7,6 +7,23 @@ import (
 	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
+// The kinds of routes.
+const (
+	httpRoute = "HTTPRoute"
+	grpcRoute = "GRPCRoute"
+	tlsRoute  = "TLSRoute"
+	tcpRoute  = "TCPRoute"
+	udpRoute  = "UDPRoute"
+)
+
+// routeKinds are the resources whose objects attach to listeners.
+var routeKinds = map[string]string{
+	events.HTTPRoutes: httpRoute, events.GRPCRoutes: grpcRoute, events.TLSRoutes: tlsRoute, events.TCPRoutes: tcpRoute, events.UDPRoutes: udpRoute,
+}
+
+// Attaches tells whether objects of a resource are routes, which attach to listeners.
+func Attaches(resource string) bool { return routeKinds[resource] != "" }
+
 // routeSpec is a route of any kind, as far as its attachment goes.
 type routeSpec struct {
 	object    *fold.Object
@@ -16,27 +33,50 @@ type routeSpec struct {
 	resolve   func(*reader) *ruleSet
 }
 
-// Attaches tells whether objects of a resource are routes, which attach to listeners.
-func Attaches(resource string) bool {
-	return resource == events.HTTPRoutes || resource == events.GRPCRoutes
-}
-
 // routeOf reads a route; nil where there is none that was ever good.
 func routeOf(r *reader, key events.Key) *routeSpec {
-	if key.Resource == events.GRPCRoutes {
-		o, spec := get[gatewayv1.GRPCRoute](r, key)
-		if spec == nil {
-			return nil
-		}
-		return &routeSpec{o, "GRPCRoute", spec.Spec.ParentRefs, spec.Spec.Hostnames, func(r *reader) *ruleSet {
-			return resolveGRPCRules(r, o, spec)
-		}}
+	switch key.Resource {
+	case events.HTTPRoutes:
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.HTTPRoute) {
+			s.parents, s.hostnames = o.Spec.ParentRefs, o.Spec.Hostnames
+			s.resolve = func(r *reader) *ruleSet { return resolveRules(r, s.object, o) }
+		})
+	case events.GRPCRoutes:
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.GRPCRoute) {
+			s.parents, s.hostnames = o.Spec.ParentRefs, o.Spec.Hostnames
+			s.resolve = func(r *reader) *ruleSet { return resolveGRPCRules(r, s.object, o) }
+		})
+	case events.TLSRoutes:
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.TLSRoute) {
+			s.parents, s.hostnames = o.Spec.ParentRefs, o.Spec.Hostnames
+			s.resolve = func(r *reader) *ruleSet {
+				return resolveStream(r, s, o.Spec.Rules, func(rule gatewayv1.TLSRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
+			}
+		})
+	case events.TCPRoutes:
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.TCPRoute) {
+			s.parents = o.Spec.ParentRefs
+			s.resolve = func(r *reader) *ruleSet {
+				return resolveStream(r, s, o.Spec.Rules, func(rule gatewayv1.TCPRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
+			}
+		})
+	case events.UDPRoutes:
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.UDPRoute) {
+			s.parents = o.Spec.ParentRefs
+			s.resolve = func(r *reader) *ruleSet {
+				return resolveStream(r, s, o.Spec.Rules, func(rule gatewayv1.UDPRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
+			}
+		})
 	}
-	o, spec := get[gatewayv1.HTTPRoute](r, key)
-	if spec == nil {
+	return nil
+}
+
+func specOf[T any](r *reader, key events.Key, fill func(*routeSpec, *T)) *routeSpec {
+	o, value := get[T](r, key)
+	if value == nil {
 		return nil
 	}
-	return &routeSpec{o, "HTTPRoute", spec.Spec.ParentRefs, spec.Spec.Hostnames, func(r *reader) *ruleSet {
-		return resolveRules(r, o, spec)
-	}}
+	s := &routeSpec{object: o, kind: routeKinds[key.Resource]}
+	fill(s, value)
+	return s
 }

@@ -15,7 +15,7 @@ import (
 
 // ruleSet is the rules of a route, resolved, and what is wrong with them.
 type ruleSet struct {
-	kind     string // HTTPRoute or GRPCRoute
+	kind     string // of the route
 	rules    []*Rule
 	matches  [][]Match
 	valid    int      // rules that are as their owner wants
@@ -25,7 +25,7 @@ type ruleSet struct {
 }
 
 func resolveRules(r *reader, o *fold.Object, hr *gatewayv1.HTTPRoute) *ruleSet {
-	s := &ruleSet{kind: "HTTPRoute", stale: o.Problem}
+	s := &ruleSet{kind: httpRoute, stale: o.Problem}
 	for i := range hr.Spec.Rules {
 		spec := &hr.Spec.Rules[i]
 		matches, err := newMatches(spec.Matches)

@@ -30,16 +30,28 @@ type Gateway struct {
 // Name is namespace/name.
 func (g *Gateway) Name() string { return g.Key.Namespace + "/" + g.Key.Name }
 
-// Chain is one Envoy filter chain: all HTTP listeners of a port, or one HTTPS
-// listener.
+// Stream says that a chain forwards bytes or datagrams, and does not look at requests.
+type Stream string
+
+// What a chain may forward; "" are HTTP requests.
+const (
+	StreamTCP Stream = "tcp"
+	StreamUDP Stream = "udp"
+)
+
+// Chain is what serves all HTTP listeners of a port, or one listener of any other
+// protocol. For HTTP it is one Envoy filter chain; a stream has one for each of its
+// hosts, of which the first entry takes all connections.
 type Chain struct {
-	// ID is unique in the Gateway, lower case and without ":" and "/":
-	// http-<port>, or https-<port>-<listener>.
-	ID   string
-	Port int32
-	TLS  bool
+	// ID is unique in the Gateway, lower case and without ":" and "/": http-<port>,
+	// tcp-<port>, udp-<port>, https-<port>-<listener>, tls-<port>-<listener>.
+	ID     string
+	Port   int32
+	Stream Stream
+	// TLS ends here, or with Passthrough at the backend.
+	TLS, Passthrough bool
 	// ServerName is the SNI that selects the chain: a hostname, *.hostname, or ""
-	// for any. Only with TLS.
+	// for any. Only with HTTPS; the hosts of a stream are selected by their hostnames.
 	ServerName string
 	// Certificates are the Secrets (namespace/name) that the chain presents. Only with TLS.
 	Certificates []string
@@ -60,8 +72,8 @@ type Host struct {
 
 // Entry is one match of one rule.
 type Entry struct {
-	// Name is unique in the host: namespace/route/rule index/match index, with grpc/
-	// ahead of it for a GRPCRoute.
+	// Name is unique in the host: namespace/route/rule index/match index, with grpc/,
+	// tls/, tcp/ or udp/ ahead of it for what is no HTTPRoute.
 	Name  string
 	Match Match
 	Rule  *Rule
@@ -207,11 +219,14 @@ const (
 	HTTP1     Protocol = "http"
 	H2C       Protocol = "kubernetes.io/h2c"
 	WebSocket Protocol = "kubernetes.io/ws"
+	// Opaque is whatever the client speaks.
+	Opaque Protocol = "opaque"
 )
 
 // Cluster is a port of a Service as one Gateway reaches it.
 type Cluster struct {
-	// ID.Name is namespace/service/port, with /grpc behind it as GRPCRoutes reach it.
+	// ID.Name is namespace/service/port as HTTPRoutes reach it, with /grpc, /tcp or
+	// /udp behind it as others do.
 	ID      ClusterID
 	Service events.Key
 	// Endpoints names the endpoint resource: namespace/service/port name, "-" for

@@ -29,6 +29,7 @@ type metadata struct {
 func kindOf(resource string) (string, bool) {
 	kind, ok := map[string]string{
 		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
+		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
 	}[resource]
 	return kind, ok
 }

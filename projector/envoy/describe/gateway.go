@@ -24,12 +24,15 @@ type Gateway struct {
 	Hosts []Host `json:"hosts"`
 }
 
-// Listener is what requests of one kind arrive at: an Envoy filter chain.
+// Listener is what requests of one kind arrive at: an Envoy filter chain, or where a
+// stream is forwarded one for each hostname.
 type Listener struct {
-	// Name is http-<port> or https-<port>-<listener of the Gateway>.
+	// Name is http-<port>, tcp-<port>, udp-<port>, or https-<port>-<listener of the
+	// Gateway> or tls-<port>-<listener>.
 	Name string `json:"name"`
 	Port uint32 `json:"port"`
-	TLS  bool   `json:"tls"`
+	// TLS ends here.
+	TLS bool `json:"tls"`
 	// ServerName is the SNI that leads here; "" is any.
 	ServerName   string        `json:"serverName,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
@@ -43,7 +46,8 @@ type Host struct {
 	// Misdirected is set where another listener answers for the name: every
 	// request gets 421.
 	Misdirected bool `json:"misdirected,omitempty"`
-	// Rules are tried in order; a request that none matches gets 404.
+	// Rules are tried in order; a request that none matches gets 404. Of a stream
+	// there is one, for all connections.
 	Rules []Rule `json:"rules"`
 }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -32,9 +34,22 @@ func (g *Gateway) addListeners(body []byte) error {
 	if err := proto.Unmarshal(body, l); err != nil {
 		return err
 	}
+	port := l.GetAddress().GetSocketAddress().GetPortValue()
+	if l.GetUdpListenerConfig() != nil {
+		return g.addDatagrams(l, port)
+	}
 	for _, chain := range l.GetFilterChains() {
-		out := Listener{Name: chain.GetName(), Port: l.GetAddress().GetSocketAddress().GetPortValue()}
-		if names := chain.GetFilterChainMatch().GetServerNames(); len(names) > 0 {
+		name, hostname, stream := strings.Cut(chain.GetName(), "/")
+		if stream {
+			if err := g.addStream(name, hostname, chain); err != nil {
+				return fmt.Errorf("filter chain %s: %w", chain.GetName(), err)
+			}
+			if slices.ContainsFunc(g.Listeners, func(l Listener) bool { return l.Name == name }) {
+				continue
+			}
+		}
+		out := Listener{Name: name, Port: port}
+		if names := chain.GetFilterChainMatch().GetServerNames(); len(names) > 0 && !stream {
 			out.ServerName = names[0]
 		}
 		if socket := chain.GetTransportSocket(); socket != nil {

@@ -15,8 +15,8 @@ import (
 type Rule struct {
 	// Match says which requests: "prefix /api method GET header x-user=anna".
 	Match string `json:"match"`
-	// Route is the namespace/name of the object that asks for it, with grpcroute/
-	// ahead of it where it is no HTTPRoute; Index counts its rules, and MatchIndex the matches of the rule, from 0.
+	// Route is the namespace/name of the object that asks for it, with its kind ahead
+	// of it (grpcroute/) where it is no HTTPRoute; Index counts its rules, and MatchIndex the matches of the rule, from 0.
 	Route      string `json:"route"`
 	Index      int    `json:"rule"`
 	MatchIndex int    `json:"matchIndex"`
@@ -34,7 +34,7 @@ type Backend struct {
 	// Percent is the share, to four decimal places.
 	Percent float64 `json:"percent"`
 	Invalid bool    `json:"invalid,omitempty"`
-	// Answer is 500 or UNAVAILABLE where Invalid.
+	// Answer is 500, UNAVAILABLE or closed where Invalid.
 	Answer string `json:"answer,omitempty"`
 	// Filters apply to this backend only.
 	Filters []string `json:"filters,omitempty"`
@@ -102,14 +102,14 @@ func rule(routes []*routev3.Route) (Rule, error) {
 	return out, nil
 }
 
-// named reads namespace/route/rule/match, or that of a GRPCRoute behind grpc/.
+// named reads namespace/route/rule/match, which of what is no HTTPRoute has the
+// kind ahead of it, such as grpc/.
 func named(name string) (Rule, error) {
 	kind := ""
-	rest, grpc := strings.CutPrefix(name, "grpc/")
-	if grpc {
-		kind = "grpcroute/"
+	parts := strings.Split(name, "/")
+	if len(parts) == 5 {
+		kind, parts = parts[0]+"route/", parts[1:]
 	}
-	parts := strings.Split(rest, "/")
 	if len(parts) != 4 {
 		return Rule{}, fmt.Errorf("route %q is not named namespace/route/rule/match", name)
 	}
