@@ -60,6 +60,12 @@ func samples() map[string]events.Event {
 				ListenAddress: "0.0.0.0", RouteLayout: "scoped", Recipient: "age1example",
 			},
 		})),
+		"epoch.opened.provisioned": event("epoch/8", events.TypeEpoch, events.EpochKey(events.StreamEvents), payload(events.EpochOpened{
+			Epoch: 8, Holder: "ingest-1", Settings: &events.Settings{
+				ControllerName: "rutter.dev/gateway-controller", Resources: []string{events.Gateways, events.HTTPRoutes},
+				ListenAddress: "0.0.0.0", RouteLayout: "scoped", Recipient: "age1example", Provisioned: true,
+			},
+		})),
 		"epoch.opened.endpoints": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamEndpoints), payload(events.EpochOpened{Epoch: 7, Holder: "ingest-0"})),
 		"epoch.opened.snapshots": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamSnapshots), payload(events.EpochOpened{Epoch: 7, Holder: "projector-0"})),
 		"time.reached":           event("time/1", events.TypeTime, events.Key{Resource: events.Secrets, Namespace: "shop", Name: "tls"}, payload(events.TimeReached{Time: at})),

@@ -28,6 +28,9 @@ type Settings struct {
 	RouteLayout string `json:"routeLayout"`
 	// Recipient is the public key to which private keys are sealed (age X25519).
 	Recipient string `json:"recipient,omitempty"`
+	// Provisioned says that each Gateway has Envoys of its own behind a Service of
+	// its own, so that its addresses are those of that Service.
+	Provisioned bool `json:"provisioned,omitempty"`
 }
 
 // Sync brackets the listing of one resource: the payload of sync.started and

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,12 +22,17 @@ import (
 // TestStories tells what objects come to: each archive has objects.yaml, in the
 // order in which they were recorded (one second apart; an object that says
 // "deleted: true" was deleted), and the routing and the verdicts after the last.
+// In one whose name begins with "provisioned" Envoys are.
 // Both layouts must give the same.
 func TestStories(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", func(t *testing.T, a *golden.Archive) {
 		objects := gwtest.Objects(t, string(a.Input("objects.yaml")))
-		plain := tell(t, objects, "plain")
-		if scoped := tell(t, objects, "scoped"); scoped != plain {
+		settings := events.Settings{
+			ControllerName: "rutter.dev/gateway-controller", ListenAddress: "0.0.0.0",
+			Provisioned: strings.HasPrefix(filepath.Base(t.Name()), "provisioned"),
+		}
+		plain := tell(t, objects, settings, "plain")
+		if scoped := tell(t, objects, settings, "scoped"); scoped != plain {
 			t.Errorf("the layouts differ:\nplain:\n%s\nscoped:\n%s", plain, scoped)
 		}
 		routes, verdicts, _ := strings.Cut(plain, "\x00")
@@ -37,8 +43,9 @@ func TestStories(t *testing.T) {
 
 // tell folds the objects and describes what is published, routing and verdicts
 // with a NUL in between.
-func tell(t *testing.T, objects []map[string]any, layout string) string {
+func tell(t *testing.T, objects []map[string]any, settings events.Settings, layout string) string {
 	t.Helper()
+	settings.RouteLayout = layout
 	e := replay.New("story")
 	state := routing.NewState()
 	var sequence uint64
@@ -54,9 +61,7 @@ func tell(t *testing.T, objects []map[string]any, layout string) string {
 			t.Fatal(problems)
 		}
 	}
-	fold(events.TypeEpoch, events.EpochKey(events.StreamEvents), events.EpochOpened{Epoch: 1, Holder: "story", Settings: &events.Settings{
-		ControllerName: "rutter.dev/gateway-controller", ListenAddress: "0.0.0.0", RouteLayout: layout,
-	}})
+	fold(events.TypeEpoch, events.EpochKey(events.StreamEvents), events.EpochOpened{Epoch: 1, Holder: "story", Settings: &settings})
 	generations := map[events.Key]int{}
 	for _, o := range objects {
 		metadata, _ := o["metadata"].(map[string]any)
@@ -83,10 +88,14 @@ func tell(t *testing.T, objects []map[string]any, layout string) string {
 		g, err := describe.Of(name, state.Gateways[name].Resources)
 		must(t, err)
 		printGateway(&out, g)
+		printInfrastructure(&out, state.Gateways[name].Infrastructure)
 	}
 	out.WriteByte(0)
 	for _, key := range slices.SortedFunc(maps.Keys(state.Verdicts), events.Key.Compare) {
 		printVerdict(&out, state.Verdicts[key])
+		if settings.Provisioned && key.Resource == events.Gateways {
+			fmt.Fprintf(&out, "  addresses %v\n", state.Verdicts[key].Addresses)
+		}
 	}
 	return out.String()
 }
@@ -120,6 +129,14 @@ func printGateway(out *bytes.Buffer, g *describe.Gateway) {
 			}
 		}
 	}
+}
+
+func printInfrastructure(out *bytes.Buffer, i *routing.Infrastructure) {
+	if i == nil {
+		return
+	}
+	fmt.Fprintf(out, "  infrastructure %s of class %s for generation %d, ports %v, addresses %v, dual stack %v\n", i.Name, i.Class, i.Generation, i.Ports, i.Addresses, i.DualStack)
+	fmt.Fprintf(out, "    labels %v, annotations %v\n", i.Labels, i.Annotations)
 }
 
 func printRule(out *bytes.Buffer, r describe.Rule) {

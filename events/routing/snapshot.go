@@ -37,7 +37,11 @@ type GatewayDelta struct {
 	Gateway string         `json:"gateway"`
 	Changed []Resource     `json:"changed,omitempty"`
 	Removed []ResourceName `json:"removed,omitempty"`
-	// Digest is over all resources of this version, changed or not.
+	// Infrastructure is what its Envoys need around them in this version, changed or
+	// not; absent where none are provisioned.
+	Infrastructure *Infrastructure `json:"infrastructure,omitempty"`
+	// Digest is over all resources of this version, changed or not, and its
+	// infrastructure.
 	Digest Digest `json:"digest"`
 	// Deleted is set when the Gateway is no longer served at all.
 	Deleted bool `json:"deleted,omitempty"`

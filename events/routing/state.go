@@ -33,7 +33,14 @@ type State struct {
 // GatewayState is what the Envoys of one Gateway run in one version.
 type GatewayState struct {
 	Resources map[ResourceName]Resource
-	Digest    Digest
+	// Infrastructure is nil where no Envoys are provisioned.
+	Infrastructure *Infrastructure
+	Digest         Digest
+}
+
+// Clone is a copy that later snapshots do not change.
+func (g *GatewayState) Clone() *GatewayState {
+	return &GatewayState{Resources: maps.Clone(g.Resources), Infrastructure: g.Infrastructure, Digest: g.Digest}
 }
 
 // NewState is the state before the first version.
@@ -91,6 +98,8 @@ func (s *State) applyGateway(d *GatewayDelta) error {
 			delete(g.Resources, name)
 		}
 	}
+	g.Digest = g.Digest.Sub(g.Infrastructure.Member()).Add(d.Infrastructure.Member())
+	g.Infrastructure = d.Infrastructure
 	if g.Digest != d.Digest {
 		return fmt.Errorf("gateway %s: %w: %s, want %s", d.Gateway, ErrDigest, g.Digest.Short(), d.Digest.Short())
 	}
@@ -116,9 +125,10 @@ func (s *State) Full() *Snapshot {
 	for _, name := range slices.Sorted(maps.Keys(s.Gateways)) {
 		g := s.Gateways[name]
 		full.Gateways = append(full.Gateways, GatewayDelta{
-			Gateway: name,
-			Digest:  g.Digest,
-			Changed: slices.SortedFunc(maps.Values(g.Resources), func(a, b Resource) int { return a.ResourceName.Compare(b.ResourceName) }),
+			Gateway:        name,
+			Digest:         g.Digest,
+			Infrastructure: g.Infrastructure,
+			Changed:        slices.SortedFunc(maps.Values(g.Resources), func(a, b Resource) int { return a.ResourceName.Compare(b.ResourceName) }),
 		})
 	}
 	full.Verdicts = slices.SortedFunc(maps.Values(s.Verdicts), func(a, b Verdict) int { return a.Object.Compare(b.Object) })

@@ -68,6 +68,10 @@ func (p *publisher) next() *routing.Snapshot {
 		for _, r := range p.resources {
 			delta.Digest = delta.Digest.Add(r.Member(r.Digest))
 		}
+		if p.rng.IntN(3) > 0 {
+			delta.Infrastructure = &routing.Infrastructure{Name: "gw", UID: fmt.Sprint(p.rng.IntN(3)), Labels: map[string]string{"a": "b"}}
+		}
+		delta.Digest = delta.Digest.Add(delta.Infrastructure.Member())
 	}
 	s.Gateways = []routing.GatewayDelta{delta}
 	v := verdict(fmt.Sprint("r", p.rng.IntN(4)), p.rng.Int64N(9))
@@ -136,6 +140,7 @@ func TestASnapshotThatDoesNotAddUpIsRefused(t *testing.T) {
 		"altered digest":  func(s *routing.Snapshot) { s.Gateways[0].Changed[0].Digest[0] ^= 1 },
 		"lost resource":   func(s *routing.Snapshot) { s.Gateways[0].Changed = s.Gateways[0].Changed[1:] },
 		"another name":    func(s *routing.Snapshot) { s.Gateways[0].Changed[0].Name = "other" },
+		"infrastructure":  func(s *routing.Snapshot) { s.Gateways[0].Infrastructure = &routing.Infrastructure{Name: "other"} },
 		"gateway digest":  func(s *routing.Snapshot) { s.Gateways[0].Digest[31] ^= 1 },
 		"altered verdict": func(s *routing.Snapshot) { s.Verdicts[0].Generation++ },
 		"lost verdict":    func(s *routing.Snapshot) { s.Verdicts = nil },

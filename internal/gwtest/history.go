@@ -29,7 +29,7 @@ func (h *History) chance(percent int) bool { return h.rng.IntN(100) < percent }
 // Epoch is the first event: settings, and a world that counts as synced.
 func (h *History) Epoch() events.Event {
 	h.Sequence++
-	settings := events.Settings{ControllerName: "rutter.dev/gateway-controller", ListenAddress: "127.0.0.1", RouteLayout: pick(h, "plain", "scoped")}
+	settings := events.Settings{ControllerName: "rutter.dev/gateway-controller", ListenAddress: "127.0.0.1", RouteLayout: pick(h, "plain", "scoped"), Provisioned: pick(h, true, false)}
 	data, _ := json.Marshal(events.EpochOpened{Epoch: h.Sequence, Holder: "test", Settings: &settings})
 	return events.Event{Sequence: h.Sequence, ID: "epoch", Type: events.TypeEpoch, Key: events.EpochKey(events.StreamEvents), Data: data, Time: h.now()}
 }
@@ -53,7 +53,8 @@ func (h *History) Next() events.Event {
 	}
 	h.versions[key]++
 	metadata := map[string]any{
-		"name": key.Name, "uid": key.String(), "generation": h.versions[key],
+		"ownerReferences": []any{map[string]any{"uid": pick(h, "gateways/a/gw", "gateways/b/gw")}},
+		"name":            key.Name, "uid": key.String(), "generation": h.versions[key],
 		"creationTimestamp": time.Date(2026, 1, 1, 0, h.rng.IntN(3), 0, 0, time.UTC).Format(time.RFC3339),
 	}
 	if key.Namespace != "" {
@@ -72,7 +73,7 @@ func (h *History) Next() events.Event {
 
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(14) {
+	switch h.rng.IntN(15) {
 	case 0:
 		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
 			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
@@ -97,6 +98,8 @@ func (h *History) object() (events.Key, map[string]any) {
 		return events.Key{Resource: events.GRPCRoutes, Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.grpcRoute()}
 	case 9, 10:
 		return events.Key{Resource: pick(h, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes), Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.stream()}
+	case 11:
+		return events.Key{Resource: events.Services, Namespace: namespace, Name: "gw-ours"}, h.provisioned()
 	default:
 		return events.Key{Resource: events.HTTPRoutes, Namespace: namespace, Name: pick(h, "r1", "r2", "r3")}, map[string]any{"spec": h.route()}
 	}
@@ -126,7 +129,26 @@ func (h *History) gateway() map[string]any {
 		l["allowedRoutes"] = map[string]any{"namespaces": namespaces}
 		listeners = append(listeners, l)
 	}
-	return map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners}
+	spec := map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners}
+	if h.chance(30) {
+		spec["addresses"] = []any{map[string]any{"type": pick(h, "IPAddress", "Hostname", "example.com/x"), "value": pick(h, "", "127.0.0.1", "192.0.2.1")}}
+	}
+	if h.chance(30) {
+		spec["infrastructure"] = map[string]any{"labels": map[string]any{"tier": pick(h, "1", "2")}}
+	}
+	return spec
+}
+
+// provisioned is a Service that may be that of a Gateway.
+func (h *History) provisioned() map[string]any {
+	var ingress []any
+	if h.chance(70) {
+		ingress = append(ingress, map[string]any{"ip": pick(h, "192.0.2.1", "192.0.2.2")})
+	}
+	return map[string]any{
+		"spec":   map[string]any{"type": "LoadBalancer", "ports": []any{map[string]any{"port": 80}}},
+		"status": map[string]any{"loadBalancer": map[string]any{"ingress": ingress}},
+	}
 }
 
 func (h *History) grant() map[string]any {

@@ -236,7 +236,7 @@ func (s *State) openEpoch(e events.Event) ([]events.Key, error) {
 }
 
 func settingsEqual(a, b events.Settings) bool {
-	return slices.Equal(a.Resources, b.Resources) && cmp.Or(
+	return slices.Equal(a.Resources, b.Resources) && a.Provisioned == b.Provisioned && cmp.Or(
 		cmp.Compare(a.ControllerName, b.ControllerName),
 		cmp.Compare(a.ListenAddress, b.ListenAddress),
 		cmp.Compare(a.RouteLayout, b.RouteLayout),

@@ -19,8 +19,11 @@ type published struct {
 }
 
 type publishedGateway struct {
-	resources map[routing.ResourceName]mark
-	sum       routing.Digest
+	resources      map[routing.ResourceName]mark
+	infrastructure *routing.Infrastructure
+	// built is the round that last told about the infrastructure.
+	built uint32
+	sum   routing.Digest
 }
 
 // mark is what tells whether a resource has to be published again. The sealed
@@ -44,7 +47,7 @@ func publishedOf(s *routing.State) *published {
 	p := newPublished()
 	p.version = s.Version
 	for name, g := range s.Gateways {
-		pg := &publishedGateway{resources: make(map[routing.ResourceName]mark, len(g.Resources)), sum: g.Digest}
+		pg := &publishedGateway{resources: make(map[routing.ResourceName]mark, len(g.Resources)), infrastructure: g.Infrastructure, sum: g.Digest}
 		for resource, r := range g.Resources {
 			pg.resources[resource] = mark{digest: r.Digest, sealed: sealedDigest(r)}
 		}
@@ -154,6 +157,21 @@ func (d *delta) remove(gateway string, name routing.ResourceName) {
 	d.gateway(gateway).removed[name] = true
 }
 
+// setInfrastructure publishes what the Envoys of a Gateway need around them; nil is none.
+func (d *delta) setInfrastructure(gateway string, next *routing.Infrastructure) {
+	pg := d.p.gateways[gateway]
+	if pg == nil && next == nil {
+		return
+	}
+	pg = d.p.gateway(gateway)
+	pg.built = d.p.round
+	if before, after := pg.infrastructure.Member(), next.Member(); before != after {
+		pg.sum = pg.sum.Sub(before).Add(after)
+		d.gateway(gateway)
+	}
+	pg.infrastructure = next
+}
+
 func (d *delta) setVerdict(v routing.Verdict) {
 	next := verdictMark{digest: v.Digest(), round: d.p.round}
 	old, had := d.p.verdicts[v.Object]
@@ -184,6 +202,9 @@ func (d *delta) dropUnclaimed() {
 		for resource := range g.resources {
 			d.remove(name, resource)
 		}
+		if g.built != d.p.round {
+			d.setInfrastructure(name, nil)
+		}
 	}
 	for key, m := range d.p.verdicts {
 		if m.round != d.p.round {
@@ -199,8 +220,8 @@ func (d *delta) snapshot(gone func(gateway string) bool) *routing.Snapshot {
 	s := &routing.Snapshot{Verdicts: d.verdicts, Gone: d.gone}
 	for name, g := range d.gateways {
 		pg := d.p.gateways[name]
-		out := routing.GatewayDelta{Gateway: name, Digest: pg.sum}
-		if len(pg.resources) == 0 && gone(name) {
+		out := routing.GatewayDelta{Gateway: name, Infrastructure: pg.infrastructure, Digest: pg.sum}
+		if len(pg.resources) == 0 && pg.infrastructure == nil && gone(name) {
 			out.Deleted = true
 			delete(d.p.gateways, name)
 		} else {

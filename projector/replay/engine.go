@@ -112,6 +112,9 @@ func (e *Engine) Project() *routing.Snapshot {
 		}
 		e.take(d, out, retell)
 	}
+	for _, name := range change.Infrastructures {
+		d.setInfrastructure(name, e.tables.Infrastructure(name))
+	}
 	for _, key := range change.Verdicts {
 		retell[key] = true
 	}

@@ -11,20 +11,24 @@ import (
 // Each list is sorted and without duplicates.
 type Change struct {
 	Gateways []string
-	Hosts    []HostID
-	Clusters []ClusterID
-	Secrets  []SecretID
-	Verdicts []events.Key
+	// Infrastructures are of Gateways.
+	Infrastructures []string
+	Hosts           []HostID
+	Clusters        []ClusterID
+	Secrets         []SecretID
+	Verdicts        []events.Key
 }
 
 // Empty tells whether nothing changed.
 func (c Change) Empty() bool {
-	return len(c.Gateways)+len(c.Hosts)+len(c.Clusters)+len(c.Secrets)+len(c.Verdicts) == 0
+	return len(c.Gateways)+len(c.Infrastructures)+len(c.Hosts)+len(c.Clusters)+len(c.Secrets)+len(c.Verdicts) == 0
 }
 
 func (c Change) normalised() Change {
 	slices.Sort(c.Gateways)
 	c.Gateways = slices.Compact(c.Gateways)
+	slices.Sort(c.Infrastructures)
+	c.Infrastructures = slices.Compact(c.Infrastructures)
 	sortCompact(&c.Hosts, func(a, b HostID) int {
 		return cmp.Or(cmp.Compare(a.Gateway, b.Gateway), cmp.Compare(a.Chain, b.Chain), cmp.Compare(a.Hostname, b.Hostname))
 	})

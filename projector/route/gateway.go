@@ -15,9 +15,12 @@ import (
 // gateway is a Gateway of one of our classes, resolved.
 type gateway struct {
 	// public is what Envoy listens on; nil when nothing can be served.
-	public    *Gateway
-	listeners []*listener
-	verdict   routing.Verdict // without attachedRoutes
+	public *Gateway
+	// infrastructure is what its Envoys need around them; nil when it is not
+	// accepted, or where none are provisioned.
+	infrastructure *routing.Infrastructure
+	listeners      []*listener
+	verdict        routing.Verdict // without attachedRoutes
 }
 
 // served are the listeners that requests can reach.
@@ -60,39 +63,52 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 	}
 	findConflicts(g.listeners)
 
-	accepted, programmed := gatewayProblems(r, gw, c)
+	settings := r.settings()
+	want := requestsOf(gw)
+	accepted, programmed := gatewayProblem(gw, c, want), problem{}
+	serves := accepted.ok()
+	switch {
+	case !settings.Provisioned:
+		g.verdict.Addresses = []string{settings.ListenAddress}
+		programmed = want.elsewhere(settings.ListenAddress)
+		serves = serves && programmed.ok()
+	case accepted.ok():
+		// An address that is missing stops no listener: what can be reached goes on.
+		want = want.forService()
+		g.infrastructure = infrastructureOf(o, gw, want.addresses, settings)
+		g.verdict.Addresses, programmed = addressesOf(r, o, g.infrastructure.Name, want)
+	}
 	for _, l := range g.listeners {
-		l.settle(accepted.ok() && programmed.ok())
+		l.settle(serves)
 		g.verdict.Listeners = append(g.verdict.Listeners, l.verdict())
 	}
 	g.verdict.Conditions = gatewayConditions(g.listeners, accepted, programmed)
-	settings := r.settings()
-	g.verdict.Addresses = []string{settings.ListenAddress}
 	if chains := chainsOf(g.listeners); len(chains) > 0 {
 		g.public = &Gateway{Key: key, Layout: c.layout, ListenAddress: settings.ListenAddress, Chains: chains}
 	}
 	return g
 }
 
-// gatewayProblems are the reasons for which no listener of a Gateway is served.
-func gatewayProblems(r *reader, gw *gatewayv1.Gateway, c *class) (accepted, programmed problem) {
-	if !c.accepted {
-		accepted = problem{string(gatewayv1.GatewayReasonInvalidParameters), fmt.Sprintf("The GatewayClass %s is not accepted: %s", gw.Spec.GatewayClassName, c.message)}
+// built is the infrastructure of a Gateway that may not exist.
+func (g *gateway) built() *routing.Infrastructure {
+	if g == nil {
+		return nil
 	}
-	if gw.Spec.Infrastructure != nil && gw.Spec.Infrastructure.ParametersRef != nil {
-		accepted = problem{string(gatewayv1.GatewayReasonInvalidParameters),
+	return g.infrastructure
+}
+
+// gatewayProblem is the reason for which a Gateway is not accepted.
+func gatewayProblem(gw *gatewayv1.Gateway, c *class, want requests) problem {
+	switch {
+	case !want.unsupported.ok():
+		return want.unsupported
+	case gw.Spec.Infrastructure != nil && gw.Spec.Infrastructure.ParametersRef != nil:
+		return problem{string(gatewayv1.GatewayReasonInvalidParameters),
 			fmt.Sprintf("spec.infrastructure.parametersRef names a %s, which Rutter does not read; remove it.", gw.Spec.Infrastructure.ParametersRef.Kind)}
+	case !c.accepted:
+		return problem{string(gatewayv1.GatewayReasonInvalidParameters), fmt.Sprintf("The GatewayClass %s is not accepted: %s", gw.Spec.GatewayClassName, c.message)}
 	}
-	listen := r.settings().ListenAddress
-	for _, address := range gw.Spec.Addresses {
-		switch {
-		case address.Type != nil && *address.Type != gatewayv1.IPAddressType && *address.Type != gatewayv1.HostnameAddressType:
-			accepted = problem{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("Addresses of type %s are not supported; use IPAddress.", *address.Type)}
-		case address.Value != "" && address.Value != listen:
-			programmed = problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("The address %s cannot be used; this Gateway listens on %s.", address.Value, listen)}
-		}
-	}
-	return accepted, programmed
+	return problem{}
 }
 
 func gatewayConditions(listeners []*listener, accepted, programmed problem) []routing.Condition {

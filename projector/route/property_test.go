@@ -18,16 +18,23 @@ import (
 
 // view is all that leaves the tables.
 type view struct {
-	Gateways map[string]*Gateway
-	Hosts    map[HostID]*Host
-	Clusters map[ClusterID]*Cluster
-	Secrets  map[SecretID]*Secret
-	Verdicts map[events.Key]routing.Verdict
+	Gateways        map[string]*Gateway
+	Infrastructures map[string]*routing.Infrastructure
+	Hosts           map[HostID]*Host
+	Clusters        map[ClusterID]*Cluster
+	Secrets         map[SecretID]*Secret
+	Verdicts        map[events.Key]routing.Verdict
 }
 
 func viewOf(t *Tables) view {
-	v := view{Gateways: map[string]*Gateway{}, Hosts: map[HostID]*Host{}, Clusters: t.clusters, Secrets: t.secrets, Verdicts: t.verdicts}
+	v := view{
+		Gateways: map[string]*Gateway{}, Infrastructures: map[string]*routing.Infrastructure{}, Hosts: map[HostID]*Host{},
+		Clusters: t.clusters, Secrets: t.secrets, Verdicts: t.verdicts,
+	}
 	for name, g := range t.gateways {
+		if g.infrastructure != nil {
+			v.Infrastructures[name] = g.infrastructure
+		}
 		if g.public != nil {
 			v.Gateways[name] = g.public
 		}
@@ -101,6 +108,7 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 func checkChange(t *testing.T, before, after view, c Change, seed uint64) {
 	t.Helper()
 	named(t, "gateways", before.Gateways, after.Gateways, c.Gateways, seed)
+	named(t, "infrastructures", before.Infrastructures, after.Infrastructures, c.Infrastructures, seed)
 	named(t, "hosts", before.Hosts, after.Hosts, c.Hosts, seed)
 	named(t, "clusters", before.Clusters, after.Clusters, c.Clusters, seed)
 	named(t, "secrets", before.Secrets, after.Secrets, c.Secrets, seed)

@@ -53,6 +53,15 @@ func (t *Tables) Gateway(name string) *Gateway {
 	return nil
 }
 
+// Infrastructure is what the Envoys of a Gateway (namespace/name) need around
+// them, or nil.
+func (t *Tables) Infrastructure(name string) *routing.Infrastructure {
+	if g := t.gateways[name]; g != nil {
+		return g.infrastructure
+	}
+	return nil
+}
+
 // Host is one virtual host, or nil.
 func (t *Tables) Host(id HostID) *Host { return t.hosts[chainOf(id)][id.Hostname] }
 

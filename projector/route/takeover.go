@@ -26,6 +26,9 @@ func (b *builder) setGateway(n node, next *gateway) {
 		return
 	}
 	t.graph.touch(n)
+	if !reflect.DeepEqual(old.built(), next.built()) {
+		b.change.Infrastructures = append(b.change.Infrastructures, n.a)
+	}
 	if reflect.DeepEqual(before, after) {
 		return
 	}

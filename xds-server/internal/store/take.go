@@ -76,7 +76,7 @@ func (s *Store) copyState() *routing.State {
 	out.Verdicts = maps.Clone(out.Verdicts)
 	out.Gateways = make(map[string]*routing.GatewayState, len(s.state.Gateways))
 	for name, g := range s.state.Gateways {
-		out.Gateways[name] = &routing.GatewayState{Resources: maps.Clone(g.Resources), Digest: g.Digest}
+		out.Gateways[name] = g.Clone()
 	}
 	return &out
 }
