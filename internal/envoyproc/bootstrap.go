@@ -1,6 +1,8 @@
 package envoyproc
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -18,6 +20,7 @@ import (
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -45,14 +48,29 @@ func writeBootstrap(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	data, err := protojson.MarshalOptions{Indent: "  "}.Marshal(b)
+	data, err := Encode(b)
 	if err != nil {
-		return fmt.Errorf("encode bootstrap: %w", err)
+		return err
 	}
 	if err := os.WriteFile(cfg.bootstrapFile(), data, 0o600); err != nil {
 		return fmt.Errorf("write bootstrap: %w", err)
 	}
 	return nil
+}
+
+// Encode is a message in the form in which Envoy reads files. The same message is
+// always the same bytes: protojson alone puts in spaces at random.
+func Encode(m proto.Message) ([]byte, error) {
+	data, err := protojson.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", proto.MessageName(m), err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, data, "", "  "); err != nil {
+		return nil, fmt.Errorf("encode %s: %w", proto.MessageName(m), err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
 }
 
 // Bootstrap is what an Envoy of cfg starts with: who it is, where the xDS server
@@ -61,6 +79,11 @@ func Bootstrap(cfg *Config) (*bootstrapv3.Bootstrap, error) {
 	xds, err := xdsServer(cfg.XDS)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.TLS != nil {
+		if xds.TransportSocket, err = cfg.TLS.transportSocket(cfg.XDS); err != nil {
+			return nil, err
+		}
 	}
 	overload, err := overloadManager()
 	if err != nil {
@@ -139,6 +162,7 @@ func xdsServer(target string) (*clusterv3.Cluster, error) {
 		Name:                 xdsCluster,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: discovery},
 		ConnectTimeout:       durationpb.New(time.Second),
+		DnsLookupFamily:      clusterv3.Cluster_V4_PREFERRED, // and IPv6 where a name has nothing else
 		LoadAssignment: &endpointv3.ClusterLoadAssignment{
 			ClusterName: xdsCluster,
 			Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{

@@ -23,6 +23,8 @@ type Config struct {
 	NodeID, Gateway string
 	// XDS is where the xDS server listens: the path of a Unix socket (with a slash), or host:port.
 	XDS string
+	// TLS is how to speak with the xDS server; nil is in clear, for a socket on this machine.
+	TLS *TLS
 	// RunDir is an existing directory for the bootstrap file and the admin socket.
 	RunDir string
 	// Concurrency is the number of worker threads; 0 is one per core.
