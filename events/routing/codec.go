@@ -65,6 +65,9 @@ type Assembler struct {
 	chunks []events.Message
 }
 
+// Partial tells whether a version has begun and not ended.
+func (a *Assembler) Partial() bool { return len(a.chunks) > 0 }
+
 // Add takes the next message of the stream. It returns nil until a version is
 // complete, and for messages that carry no version (the guard of the stream).
 func (a *Assembler) Add(m events.Message) (*Snapshot, error) {

@@ -180,7 +180,9 @@ func (f *Follower) read(ctx context.Context) ([]*Snapshot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read SNAPSHOTS: %w", err)
 		}
-		f.position.Sequence = m.Sequence
+		if !f.parts.Partial() {
+			f.position.Sequence = m.Sequence
+		}
 		if s != nil {
 			snapshots = append(snapshots, s)
 		}
@@ -228,7 +230,7 @@ func (f *Follower) load(ctx context.Context, take func(*Snapshot) bool) (*State,
 	}
 }
 
-// Position is where in SNAPSHOTS the follower has read to.
+// Position is where in SNAPSHOTS the follower has read to, between two versions.
 func (f *Follower) Position() events.Version { return f.position }
 
 // Close ends reading.

@@ -92,6 +92,7 @@ type run struct {
 	streams  map[string]events.Stream
 	buckets  map[string]events.Bucket
 	identity *age.X25519Identity
+	feed     *feed
 	screen   *screen
 	runDir   string
 }
@@ -116,17 +117,19 @@ func (r *run) run(ctx context.Context) error {
 			}
 		})
 	}
-	server, err := r.xdsServer()
+	server, err := r.xdsServer(r.feed.subscribe())
 	if err != nil {
 		return err
 	}
+	statuses, shown, served := r.feed.subscribe(), r.feed.subscribe(), r.feed.subscribe()
 	r.screen.Say("Serving the manifests in %s; everything durable is in %s.", r.Dir, r.DataDir)
-	start("screen", r.screen.Run)
+	start("screen", func(ctx context.Context) error { return r.screen.Run(ctx, shown) })
 	start("xds-server", server.Run)
 	start("projector", r.projector)
 	start("ingest", r.ingest)
-	start("status-writer", r.statusWriter)
-	start("envoy", r.envoys)
+	start("status-writer", func(ctx context.Context) error { return r.statusWriter(ctx, statuses) })
+	start("envoy", func(ctx context.Context) error { return r.envoys(ctx, served) })
+	start("versions", r.feed.run)
 	start("pprof", r.profiles)
 	<-ctx.Done()
 	services.Wait()
@@ -160,17 +163,14 @@ func (r *run) open(ctx context.Context) error {
 	if r.identity, err = loadIdentity(filepath.Join(r.DataDir, "identity")); err != nil {
 		return err
 	}
-	r.screen = newScreen(r.Config, r.streams[events.StreamEvents], r.follow)
+	r.feed = &feed{stream: r.streams[events.StreamSnapshots], bucket: r.buckets[routing.CheckpointBucket]}
+	r.screen = newScreen(r.Config, r.streams[events.StreamEvents])
 	return nil
 }
 
 func (r *run) envoyLogs() string { return filepath.Join(r.DataDir, "envoy") }
 
 func (r *run) socket() string { return filepath.Join(r.runDir, "xds.sock") }
-
-func (r *run) follow(ctx context.Context) (*routing.Follower, error) {
-	return routing.Follow(ctx, r.streams[events.StreamSnapshots], r.buckets[routing.CheckpointBucket])
-}
 
 func (r *run) ingest(ctx context.Context) error {
 	return ingest.Run(ctx, ingest.Config{
@@ -202,8 +202,8 @@ func (r *run) projector(ctx context.Context) error {
 }
 
 // xdsServer serves the Envoys. It needs no local copy: it lives and dies with the
-// log, which is in this process.
-func (r *run) xdsServer() (*xdsserver.Server, error) {
+// log, which is in this process. After an error it reads the versions anew.
+func (r *run) xdsServer(versions *subscription) (*xdsserver.Server, error) {
 	listener, err := net.Listen("unix", r.socket())
 	if err != nil {
 		return nil, fmt.Errorf("listen for Envoys: %w", err)
@@ -214,19 +214,20 @@ func (r *run) xdsServer() (*xdsserver.Server, error) {
 		Observer: r.screen.Held,
 		Open: func(context.Context) (xdsserver.Log, error) {
 			return xdsserver.Log{
-				Snapshots: func(ctx context.Context) (xdsserver.Snapshots, error) { return r.follow(ctx) },
+				Snapshots: func(ctx context.Context) (xdsserver.Snapshots, error) {
+					if versions.used.CompareAndSwap(false, true) {
+						return versions, nil
+					}
+					return routing.Follow(ctx, r.streams[events.StreamSnapshots], r.buckets[routing.CheckpointBucket])
+				},
 				Endpoints: r.streams[events.StreamEndpoints], Receipts: r.streams[events.StreamReceipts],
 			}, nil
 		},
 	})
 }
 
-func (r *run) statusWriter(ctx context.Context) error {
-	follower, err := r.follow(ctx)
-	if err != nil {
-		return err
-	}
-	defer follower.Close()
+func (r *run) statusWriter(ctx context.Context, versions *subscription) error {
+	defer versions.Close()
 	receipts := r.streams[events.StreamReceipts]
 	info, err := receipts.Info(ctx)
 	if err != nil {
@@ -239,7 +240,7 @@ func (r *run) statusWriter(ctx context.Context) error {
 		return err
 	}
 	service, err := statuswriter.New(statuswriter.Config{
-		Snapshots: follower, Receipts: reader, Applier: statuses, ControllerName: controllerName,
+		Snapshots: versions, Receipts: reader, Applier: statuses, ControllerName: controllerName,
 		Logger: r.Logger, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -249,7 +250,8 @@ func (r *run) statusWriter(ctx context.Context) error {
 }
 
 // envoys keeps one Envoy for each Gateway that is served.
-func (r *run) envoys(ctx context.Context) error {
+func (r *run) envoys(ctx context.Context, versions *subscription) error {
+	defer versions.Close()
 	if r.Envoy == None {
 		r.screen.Say("No Envoy is started. xDS is served on the socket %s; node.cluster is the Gateway's namespace/name.", r.socket())
 		<-ctx.Done()
@@ -257,14 +259,9 @@ func (r *run) envoys(ctx context.Context) error {
 	}
 	f := &fleet{path: r.Envoy, xds: r.socket(), runDir: r.runDir, logDir: r.envoyLogs(), screen: r.screen, running: map[string]func(){}}
 	defer f.Stop()
-	follower, err := r.follow(ctx)
-	if err != nil {
-		return err
-	}
-	defer follower.Close()
 	served := map[string]bool{}
 	for {
-		snapshots, err := follower.Next(ctx)
+		snapshots, err := versions.Next(ctx)
 		if err != nil {
 			return err
 		}

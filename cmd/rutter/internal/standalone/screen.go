@@ -23,7 +23,6 @@ import (
 type screen struct {
 	config   Config
 	events   events.Stream
-	follow   func(context.Context) (*routing.Follower, error)
 	receipts chan routing.EnvoyReceipt
 
 	mu      sync.Mutex // guards out and said
@@ -31,8 +30,8 @@ type screen struct {
 	started time.Time
 }
 
-func newScreen(c Config, stream events.Stream, follow func(context.Context) (*routing.Follower, error)) *screen {
-	return &screen{config: c, events: stream, follow: follow, receipts: make(chan routing.EnvoyReceipt, 1024), said: map[string]string{}, started: time.Now()}
+func newScreen(c Config, stream events.Stream) *screen {
+	return &screen{config: c, events: stream, receipts: make(chan routing.EnvoyReceipt, 1024), said: map[string]string{}, started: time.Now()}
 }
 
 // Say prints one line.
@@ -101,19 +100,15 @@ func (s *screen) Held(r routing.EnvoyReceipt) {
 }
 
 // Run prints until ctx ends.
-func (s *screen) Run(ctx context.Context) error {
-	follower, err := s.follow(ctx)
-	if err != nil {
-		return err
-	}
-	defer follower.Close()
+func (s *screen) Run(ctx context.Context, feed *subscription) error {
+	defer feed.Close()
 	versions := make(chan []*routing.Snapshot)
 	failed := make(chan error, 1)
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	reading.Go(func() { failed <- pump(ctx, follower, versions) })
+	reading.Go(func() { failed <- pump(ctx, feed, versions) })
 	v := newView()
 	for {
 		select {
@@ -140,9 +135,9 @@ func (s *screen) Run(ctx context.Context) error {
 	}
 }
 
-func pump(ctx context.Context, follower *routing.Follower, to chan<- []*routing.Snapshot) error {
+func pump(ctx context.Context, feed *subscription, to chan<- []*routing.Snapshot) error {
 	for {
-		batch, err := follower.Next(ctx)
+		batch, err := feed.Next(ctx)
 		if err != nil {
 			return err
 		}

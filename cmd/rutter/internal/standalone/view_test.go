@@ -29,7 +29,7 @@ func version(sequence uint64, deleted bool) *routing.Snapshot {
 
 func TestAVersionThatNoEnvoyIsLeftForIsToldAtOnce(t *testing.T) {
 	var out strings.Builder
-	s, v := newScreen(Config{Out: &out}, nil, nil), seen(t)
+	s, v := newScreen(Config{Out: &out}, nil), seen(t)
 	if err := v.take([]*routing.Snapshot{version(2, false)}); err != nil {
 		t.Fatal(err)
 	}
