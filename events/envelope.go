@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -98,7 +99,8 @@ func Decode(m Message) (Event, error) {
 	if v := m.Header[headerSpec]; v != "1.0" {
 		return bad(headerSpec, fmt.Sprintf("CloudEvents version %q, want 1.0", v))
 	}
-	key, err := ParseKey(m.Header[headerSubject])
+	// A key outlives the message, the header of which is one string.
+	key, err := ParseKey(strings.Clone(m.Header[headerSubject]))
 	if err != nil {
 		return bad(headerSubject, err.Error())
 	}

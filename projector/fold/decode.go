@@ -20,19 +20,19 @@ func (o *Object) decode(data []byte) error {
 	case events.Gateways:
 		return decodeAs[gatewayv1.Gateway](o, data)
 	case events.HTTPRoutes:
-		return decodeAs[gatewayv1.HTTPRoute](o, data)
+		return decodeTo(o, data, func(r *gatewayv1.HTTPRoute) *gatewayv1.HTTPRouteSpec { return new(r.Spec) })
 	case events.GRPCRoutes:
-		return decodeAs[gatewayv1.GRPCRoute](o, data)
+		return decodeTo(o, data, func(r *gatewayv1.GRPCRoute) *gatewayv1.GRPCRouteSpec { return new(r.Spec) })
 	case events.TLSRoutes:
-		return decodeAs[gatewayv1.TLSRoute](o, data)
+		return decodeTo(o, data, func(r *gatewayv1.TLSRoute) *gatewayv1.TLSRouteSpec { return new(r.Spec) })
 	case events.TCPRoutes:
-		return decodeAs[gatewayv1.TCPRoute](o, data)
+		return decodeTo(o, data, func(r *gatewayv1.TCPRoute) *gatewayv1.TCPRouteSpec { return new(r.Spec) })
 	case events.UDPRoutes:
-		return decodeAs[gatewayv1.UDPRoute](o, data)
+		return decodeTo(o, data, func(r *gatewayv1.UDPRoute) *gatewayv1.UDPRouteSpec { return new(r.Spec) })
 	case events.ReferenceGrants:
 		return decodeAs[gatewayv1.ReferenceGrant](o, data)
 	case events.Services:
-		return decodeAs[corev1.Service](o, data)
+		return decodeTo(o, data, func(s *corev1.Service) *Service { return &Service{Type: s.Spec.Type, Ports: s.Spec.Ports} })
 	case events.Namespaces:
 		return decodeAs[corev1.Namespace](o, data)
 	case events.Secrets:
@@ -42,19 +42,36 @@ func (o *Object) decode(data []byte) error {
 	}
 }
 
-func decodeAs[T any, P interface {
-	*T
-	metav1.Object
-}](o *Object, data []byte) error {
+// Service is what is read of a Service.
+type Service struct {
+	Type  corev1.ServiceType
+	Ports []corev1.ServicePort
+}
+
+// decodeAs keeps the whole of an object of T.
+func decodeAs[T any, P object[T]](o *Object, data []byte) error {
+	return decodeTo[T, T, P](o, data, func(value *T) *T {
+		// Annotations are often most of an object, and those that are read are in o.
+		P(value).SetAnnotations(nil)
+		return value
+	})
+}
+
+// decodeTo keeps, of an object of T, what read returns. Kinds that are many have
+// little in them that routing depends on, and metadata is large.
+func decodeTo[T, V any, P object[T]](o *Object, data []byte, read func(*T) *V) error {
 	value := P(new(T))
 	if err := json.Unmarshal(data, value); err != nil {
 		return fmt.Errorf("decode %s: %w", o.Key, err)
 	}
 	o.setMeta(value)
-	// Annotations are often most of an object, and those that are read are in o.
-	value.SetAnnotations(nil)
-	o.Value = (*T)(value)
+	o.Value = read((*T)(value))
 	return nil
+}
+
+type object[T any] interface {
+	*T
+	metav1.Object
 }
 
 // decodeSecret reads the recorded form, which is not a v1 Secret: no private key

@@ -58,7 +58,8 @@ type Object struct {
 	// Sequence is that of the event which recorded this form, Since that of the
 	// first with this UID and generation: a version at or after Since includes it.
 	Sequence, Since uint64
-	// Value is the decoded object: a pointer to the type of its kind (see decode).
+	// Value is the decoded object, or what routing reads of it: a pointer to the type
+	// of its kind (see decode).
 	Value any
 	// Problem says why a newer recorded form cannot be decoded; Value is then the
 	// last good one, or nil where there never was one.
@@ -145,7 +146,7 @@ func (s *State) Verdict(key VerdictKey) (events.Verdict, bool) {
 }
 
 // Get is the decoded object of a key, or nil where there is none that was ever
-// good. T is the type of its kind, such as gatewayv1.HTTPRoute.
+// good. T is the type of its kind, such as gatewayv1.HTTPRouteSpec.
 func Get[T any](s *State, key events.Key) (*Object, *T) {
 	o := s.Object(key)
 	if o == nil {

@@ -70,11 +70,11 @@ func (s *story) sync(kind events.Type, resource string) {
 }
 
 func (s *story) hostnames() string {
-	_, route := fold.Get[gatewayv1.HTTPRoute](s.State, routeKey)
+	_, route := fold.Get[gatewayv1.HTTPRouteSpec](s.State, routeKey)
 	if route == nil {
 		return "none"
 	}
-	return fmt.Sprint(route.Spec.Hostnames)
+	return fmt.Sprint(route.Hostnames)
 }
 
 func TestAnObjectThatCannotBeDecodedLeavesItsLastGoodVersionInForce(t *testing.T) {

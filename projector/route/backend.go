@@ -10,6 +10,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
 // newBackend resolves a backendRef. One that cannot be resolved keeps its
@@ -54,14 +55,14 @@ func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.Back
 	}) {
 		return "", problem{string(gatewayv1.RouteReasonRefNotPermitted), fmt.Sprintf("The Service %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, s.kind, route.Namespace)}
 	}
-	_, service := get[corev1.Service](r, key)
+	_, service := get[fold.Service](r, key)
 	notFound := func(format string, args ...any) (string, problem) {
 		return "", problem{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case service == nil:
 		return notFound("The Service %s does not exist.", name)
-	case service.Spec.Type == corev1.ServiceTypeExternalName:
+	case service.Type == corev1.ServiceTypeExternalName:
 		return notFound("The Service %s is of type ExternalName, which is not supported as a backend.", name)
 	case ref.Port == nil:
 		return notFound("The reference to the Service %s has no port.", name)
@@ -97,15 +98,15 @@ func transportProtocol(suffix string) corev1.Protocol {
 	return corev1.ProtocolTCP
 }
 
-func servicePort(service *corev1.Service, suffix string, number int32) *corev1.ServicePort {
+func servicePort(service *fold.Service, suffix string, number int32) *corev1.ServicePort {
 	protocol := transportProtocol(suffix)
-	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool {
+	i := slices.IndexFunc(service.Ports, func(p corev1.ServicePort) bool {
 		return p.Port == number && cmp.Or(p.Protocol, corev1.ProtocolTCP) == protocol
 	})
 	if i < 0 {
 		return nil
 	}
-	return &service.Spec.Ports[i]
+	return &service.Ports[i]
 }
 
 // protocolOf reads appProtocol: the names of KEP-3726, and plain HTTP. Names
@@ -148,7 +149,7 @@ func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
 	if err != nil {
 		return nil
 	}
-	_, svc := get[corev1.Service](r, key)
+	_, svc := get[fold.Service](r, key)
 	if svc == nil {
 		return nil
 	}

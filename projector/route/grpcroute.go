@@ -11,10 +11,10 @@ import (
 
 // resolveGRPCRules resolves a GRPCRoute into rules of the same form as those of
 // HTTPRoutes: a gRPC request is a POST to /<service>/<method>.
-func resolveGRPCRules(r *reader, o *fold.Object, gr *gatewayv1.GRPCRoute) *ruleSet {
+func resolveGRPCRules(r *reader, o *fold.Object, route *gatewayv1.GRPCRouteSpec) *ruleSet {
 	s := &ruleSet{kind: grpcRoute, stale: o.Problem}
-	for i := range gr.Spec.Rules {
-		spec := &gr.Spec.Rules[i]
+	for i := range route.Rules {
+		spec := &route.Rules[i]
 		matches, err := newGRPCMatches(spec.Matches)
 		if err != nil {
 			s.add(i, nil, nil, err)

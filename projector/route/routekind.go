@@ -37,34 +37,34 @@ type routeSpec struct {
 func routeOf(r *reader, key events.Key) *routeSpec {
 	switch key.Resource {
 	case events.HTTPRoutes:
-		return specOf(r, key, func(s *routeSpec, o *gatewayv1.HTTPRoute) {
-			s.parents, s.hostnames = o.Spec.ParentRefs, o.Spec.Hostnames
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.HTTPRouteSpec) {
+			s.parents, s.hostnames = o.ParentRefs, o.Hostnames
 			s.resolve = func(r *reader) *ruleSet { return resolveRules(r, s.object, o) }
 		})
 	case events.GRPCRoutes:
-		return specOf(r, key, func(s *routeSpec, o *gatewayv1.GRPCRoute) {
-			s.parents, s.hostnames = o.Spec.ParentRefs, o.Spec.Hostnames
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.GRPCRouteSpec) {
+			s.parents, s.hostnames = o.ParentRefs, o.Hostnames
 			s.resolve = func(r *reader) *ruleSet { return resolveGRPCRules(r, s.object, o) }
 		})
 	case events.TLSRoutes:
-		return specOf(r, key, func(s *routeSpec, o *gatewayv1.TLSRoute) {
-			s.parents, s.hostnames = o.Spec.ParentRefs, o.Spec.Hostnames
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.TLSRouteSpec) {
+			s.parents, s.hostnames = o.ParentRefs, o.Hostnames
 			s.resolve = func(r *reader) *ruleSet {
-				return resolveStream(r, s, o.Spec.Rules, func(rule gatewayv1.TLSRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
+				return resolveStream(r, s, o.Rules, func(rule gatewayv1.TLSRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
 			}
 		})
 	case events.TCPRoutes:
-		return specOf(r, key, func(s *routeSpec, o *gatewayv1.TCPRoute) {
-			s.parents = o.Spec.ParentRefs
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.TCPRouteSpec) {
+			s.parents = o.ParentRefs
 			s.resolve = func(r *reader) *ruleSet {
-				return resolveStream(r, s, o.Spec.Rules, func(rule gatewayv1.TCPRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
+				return resolveStream(r, s, o.Rules, func(rule gatewayv1.TCPRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
 			}
 		})
 	case events.UDPRoutes:
-		return specOf(r, key, func(s *routeSpec, o *gatewayv1.UDPRoute) {
-			s.parents = o.Spec.ParentRefs
+		return specOf(r, key, func(s *routeSpec, o *gatewayv1.UDPRouteSpec) {
+			s.parents = o.ParentRefs
 			s.resolve = func(r *reader) *ruleSet {
-				return resolveStream(r, s, o.Spec.Rules, func(rule gatewayv1.UDPRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
+				return resolveStream(r, s, o.Rules, func(rule gatewayv1.UDPRouteRule) []gatewayv1.BackendRef { return rule.BackendRefs })
 			}
 		})
 	}

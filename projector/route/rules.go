@@ -24,10 +24,10 @@ type ruleSet struct {
 	stale    string   // why the newest form of the route is not in force
 }
 
-func resolveRules(r *reader, o *fold.Object, hr *gatewayv1.HTTPRoute) *ruleSet {
+func resolveRules(r *reader, o *fold.Object, route *gatewayv1.HTTPRouteSpec) *ruleSet {
 	s := &ruleSet{kind: httpRoute, stale: o.Problem}
-	for i := range hr.Spec.Rules {
-		spec := &hr.Spec.Rules[i]
+	for i := range route.Rules {
+		spec := &route.Rules[i]
 		matches, err := newMatches(spec.Matches)
 		if err != nil {
 			s.add(i, nil, nil, err)

@@ -13,8 +13,9 @@ import (
 // Table is the sum of the slice events up to a moment. Not safe for concurrent use.
 type Table struct {
 	slices map[events.Key]Slice
-	// byService holds the keys of the slices of namespace/service.
-	byService map[string]map[events.Key]struct{}
+	// byService holds the keys of the slices of namespace/service, of which there
+	// are few.
+	byService map[string][]events.Key
 	// current is what was last handed out under each name; dirty are the names
 	// whose slices have changed since.
 	current map[string]Assignment
@@ -25,7 +26,7 @@ type Table struct {
 func NewTable(all []Slice) *Table {
 	t := &Table{
 		slices:    map[events.Key]Slice{},
-		byService: map[string]map[events.Key]struct{}{},
+		byService: map[string][]events.Key{},
 		current:   map[string]Assignment{},
 		dirty:     map[string]struct{}{},
 	}
@@ -90,10 +91,7 @@ func (t *Table) set(key events.Key, s Slice) {
 	t.remove(key)
 	t.slices[key] = s
 	service := s.Namespace + "/" + s.Service
-	if t.byService[service] == nil {
-		t.byService[service] = map[events.Key]struct{}{}
-	}
-	t.byService[service][key] = struct{}{}
+	t.byService[service] = append(t.byService[service], key)
 	t.touch(s)
 }
 
@@ -104,8 +102,8 @@ func (t *Table) remove(key events.Key) {
 	}
 	delete(t.slices, key)
 	service := old.Namespace + "/" + old.Service
-	delete(t.byService[service], key)
-	if len(t.byService[service]) == 0 {
+	others := slices.DeleteFunc(t.byService[service], func(k events.Key) bool { return k == key })
+	if t.byService[service] = others; len(others) == 0 {
 		delete(t.byService, service)
 	}
 	t.touch(old)
@@ -125,7 +123,7 @@ func (t *Table) compute(name string) Assignment {
 	service := name[:strings.LastIndexByte(name, '/')]
 	var places []place
 	found := false
-	for key := range t.byService[service] {
+	for _, key := range t.byService[service] {
 		s := t.slices[key]
 		for _, p := range s.Ports {
 			if nameOf(s, p) != name {
