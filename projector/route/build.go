@@ -18,9 +18,9 @@ func (t *Tables) Build(s *fold.State, dirty []events.Key) Change {
 		b.seed(key)
 	}
 	for l := classNode; l < layers; l++ {
-		for _, n := range t.graph.take(l) {
+		for _, v := range t.graph.take(l) {
 			t.Recomputed++
-			b.recompute(n)
+			b.recompute(v)
 		}
 	}
 	return b.change.normalised()
@@ -70,25 +70,31 @@ func (b *builder) indexGrant(key events.Key) {
 	grants[key] = struct{}{}
 }
 
-func (b *builder) recompute(n node) {
-	t, r := b.t, &reader{state: b.state, t: b.t}
+func (b *builder) recompute(v *vertex) {
+	t, r, n := b.t, &reader{state: b.state, t: b.t}, v.node
+	v.dirty = false
 	switch n.layer {
 	case classNode:
+		key := events.Key{Resource: events.GatewayClasses, Name: n.a}
+		r.own = objectOf(key)
 		next, verdict := t.computeClass(r, n.a)
-		b.setVerdict(events.Key{Resource: events.GatewayClasses, Name: n.a}, verdict)
+		b.setVerdict(key, verdict)
 		if replace(t.classes, n.a, next) {
 			t.graph.touch(n)
 		}
 	case gatewayNode:
+		r.own = objectOf(gatewayKey(n.a))
 		b.setGateway(n, t.computeGateway(r, n.a))
 	case attachmentNode:
-		b.setAttachment(events.Key{Resource: n.a, Namespace: n.b, Name: n.c}, r)
+		key := events.Key{Resource: n.a, Namespace: n.b, Name: n.c}
+		r.own = objectOf(key)
+		b.setAttachment(key, r)
 	case hostNode:
-		b.setHost(n, r)
+		b.setHost(v, r)
 	case clusterNode:
 		id := ClusterID{n.a, n.b}
 		var next *Cluster
-		if t.needs[n] > 0 {
+		if v.needed > 0 {
 			next = t.computeCluster(r, id)
 		}
 		if replace(t.clusters, id, next) {
@@ -97,7 +103,7 @@ func (b *builder) recompute(n node) {
 	case secretNode:
 		id := SecretID{n.a, n.b}
 		var next *Secret
-		if t.needs[n] > 0 {
+		if v.needed > 0 {
 			next = t.computeSecret(r, id)
 		}
 		if replace(t.secrets, id, next) {
@@ -106,23 +112,16 @@ func (b *builder) recompute(n node) {
 	case verdictNode:
 		b.setGatewayVerdict(n.a)
 	}
-	if n.layer != verdictNode {
-		t.graph.setReads(n, r.noted)
-	}
+	t.graph.setReads(v, r.noted)
 }
 
-// need counts who needs an output: the first brings it up, the last takes it down.
+// need says what is needed by something that needed what was.
 func (b *builder) need(was, is []node) {
 	for _, n := range is {
-		if b.t.needs[n]++; b.t.needs[n] == 1 {
-			b.t.graph.mark(n)
-		}
+		b.t.graph.need(n, 1)
 	}
 	for _, n := range was {
-		if b.t.needs[n]--; b.t.needs[n] == 0 {
-			delete(b.t.needs, n)
-			b.t.graph.mark(n)
-		}
+		b.t.graph.need(n, -1)
 	}
 }
 

@@ -46,9 +46,14 @@ func (g *gateway) owner(port int32, over transport, hostname string) *listener {
 	return best
 }
 
-func (t *Tables) computeGateway(r *reader, name string) *gateway {
+// gatewayKey is the key of a Gateway that is named namespace/name.
+func gatewayKey(name string) events.Key {
 	namespace, gatewayName, _ := strings.Cut(name, "/")
-	key := events.Key{Resource: events.Gateways, Namespace: namespace, Name: gatewayName}
+	return events.Key{Resource: events.Gateways, Namespace: namespace, Name: gatewayName}
+}
+
+func (t *Tables) computeGateway(r *reader, name string) *gateway {
+	key := gatewayKey(name)
 	o, gw := get[gatewayv1.Gateway](r, key)
 	if gw == nil {
 		return nil

@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -43,103 +42,104 @@ func attachmentOf(key events.Key) node {
 
 func objectOf(key events.Key) node { return node{objectNode, key.Resource, key.Namespace, key.Name} }
 
-// graph remembers which output read which input, and what is to be recomputed.
-type graph struct {
-	reads map[node][]node
-	users map[node]*nodeSet
-	dirty [layers]map[node]struct{}
+// vertex is a node with its place in the graph. There is one for each node that is
+// of use, and those that use it point to it: names are long.
+type vertex struct {
+	node
+	// reads are the inputs of an output, users the outputs that read this.
+	reads []*vertex
+	users set[*vertex]
+	// needed counts who needs an output: a host, a cluster or a secret exists while
+	// one does.
+	needed int32
+	dirty  bool
 }
 
-func newGraph(objects int) graph {
-	g := graph{reads: make(map[node][]node, 2*objects), users: make(map[node]*nodeSet, 2*objects)}
-	for i := range g.dirty {
-		g.dirty[i] = map[node]struct{}{}
+// graph remembers which output read which input, and what is to be recomputed.
+type graph struct {
+	vertices map[node]*vertex
+	dirty    [layers][]*vertex
+}
+
+func newGraph(objects int) graph { return graph{vertices: make(map[node]*vertex, 3*objects)} }
+
+// vertex is that of n, made where it is missing.
+func (g *graph) vertex(n node) *vertex {
+	v := g.vertices[n]
+	if v == nil {
+		v = &vertex{node: n}
+		g.vertices[n] = v
 	}
-	return g
+	return v
+}
+
+// tidy forgets a vertex that is of no use any more.
+func (g *graph) tidy(v *vertex) {
+	if len(v.reads) == 0 && v.users.len() == 0 && v.needed == 0 && !v.dirty {
+		delete(g.vertices, v.node)
+	}
 }
 
 // mark asks for an output to be recomputed.
-func (g *graph) mark(output node) { g.dirty[output.layer][output] = struct{}{} }
+func (g *graph) mark(output node) { g.markVertex(g.vertex(output)) }
+
+func (g *graph) markVertex(v *vertex) {
+	if !v.dirty {
+		v.dirty = true
+		g.dirty[v.layer] = append(g.dirty[v.layer], v)
+	}
+}
 
 // touch marks every output that read input.
 func (g *graph) touch(input node) {
-	if users := g.users[input]; users != nil {
-		users.each(g.mark)
+	if v := g.vertices[input]; v != nil {
+		v.users.each(g.markVertex)
 	}
 }
 
-// take empties the marks of a layer and returns them sorted.
-func (g *graph) take(l layer) []node {
-	marked := slices.SortedFunc(maps.Keys(g.dirty[l]), node.compare)
-	clear(g.dirty[l])
+// take returns the marked outputs of a layer, sorted. Each counts as marked until it
+// is recomputed.
+func (g *graph) take(l layer) []*vertex {
+	marked := g.dirty[l]
+	g.dirty[l] = nil
+	slices.SortFunc(marked, func(a, b *vertex) int { return a.compare(b.node) })
 	return marked
 }
 
+// need counts one more (or, with -1, one less) who needs an output. The first
+// brings it up, the last takes it down.
+func (g *graph) need(output node, more int32) {
+	v := g.vertex(output)
+	v.needed += more
+	if v.needed == 0 || v.needed == 1 && more > 0 {
+		g.markVertex(v)
+	}
+}
+
 // setReads replaces what output reads.
-func (g *graph) setReads(output node, inputs []node) {
-	for _, in := range g.reads[output] {
-		users := g.users[in]
-		users.remove(output)
-		if users.len() == 0 {
-			delete(g.users, in)
-		}
-	}
-	if len(inputs) == 0 {
-		delete(g.reads, output)
-		return
-	}
+func (g *graph) setReads(output *vertex, inputs []node) {
+	before := output.reads
 	slices.SortFunc(inputs, node.compare)
-	inputs = slices.Clip(slices.Compact(inputs))
-	g.reads[output] = inputs
-	for _, in := range inputs {
-		if g.users[in] == nil {
-			g.users[in] = &nodeSet{}
+	inputs = slices.Compact(inputs)
+	output.reads = nil
+	if len(inputs) > 0 {
+		output.reads = make([]*vertex, len(inputs))
+	}
+	for i, n := range inputs {
+		in := g.vertex(n)
+		in.users.add(output)
+		output.reads[i] = in
+	}
+	// Both are sorted, so that what is no longer read is found in one pass.
+	rest := output.reads
+	for _, in := range before {
+		for len(rest) > 0 && rest[0].compare(in.node) < 0 {
+			rest = rest[1:]
 		}
-		g.users[in].add(output)
-	}
-}
-
-// nodeSet is a set of nodes that is small for most inputs and large for a few.
-type nodeSet struct {
-	few  []node
-	many map[node]struct{}
-}
-
-const fewNodes = 8
-
-func (s *nodeSet) len() int { return len(s.few) + len(s.many) }
-
-func (s *nodeSet) add(n node) {
-	switch {
-	case s.many != nil:
-		s.many[n] = struct{}{}
-	case slices.Contains(s.few, n):
-	case len(s.few) < fewNodes:
-		s.few = append(s.few, n)
-	default:
-		s.many = map[node]struct{}{n: {}}
-		for _, f := range s.few {
-			s.many[f] = struct{}{}
+		if len(rest) == 0 || rest[0] != in {
+			in.users.remove(output)
+			g.tidy(in)
 		}
-		s.few = nil
 	}
-}
-
-func (s *nodeSet) remove(n node) {
-	if s.many != nil {
-		delete(s.many, n)
-		return
-	}
-	if i := slices.Index(s.few, n); i >= 0 {
-		s.few = slices.Delete(s.few, i, i+1)
-	}
-}
-
-func (s *nodeSet) each(do func(node)) {
-	for _, n := range s.few {
-		do(n)
-	}
-	for n := range s.many { //determinism: do only marks, and marks are taken sorted
-		do(n)
-	}
+	g.tidy(output)
 }

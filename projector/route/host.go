@@ -36,12 +36,16 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 	for specificity, pattern := range covering(id.Hostname) {
 		member := memberID{id.Gateway, string(owner.name), pattern}
 		r.note(member.node())
-		for key := range t.members[member] { //determinism: sorted below, by a total order
+		routes := t.members[member]
+		if routes == nil {
+			continue
+		}
+		routes.each(func(key events.Key) { // sorted below, by a total order
 			if !seen[key] {
 				seen[key] = true
 				candidates = t.attachments[key].candidates(candidates, specificity)
 			}
-		}
+		})
 	}
 	slices.SortFunc(candidates, func(a, b candidate) int { return a.compare(&b) })
 	for i := range candidates {

@@ -29,7 +29,10 @@ type view struct {
 func viewOf(t *Tables) view {
 	v := view{
 		Gateways: map[string]*Gateway{}, Infrastructures: map[string]*routing.Infrastructure{}, Hosts: map[HostID]*Host{},
-		Clusters: t.clusters, Secrets: t.secrets, Verdicts: t.verdicts,
+		Clusters: t.clusters, Secrets: t.secrets, Verdicts: map[events.Key]routing.Verdict{},
+	}
+	for key, verdict := range t.verdicts {
+		v.Verdicts[key] = *verdict
 	}
 	for name, g := range t.gateways {
 		if g.infrastructure != nil {
@@ -45,6 +48,21 @@ func viewOf(t *Tables) view {
 		}
 	}
 	return v
+}
+
+// edgesOf is the graph as text: what each node is read by, reads, and how many need it.
+func edgesOf(t *Tables) map[string][]string {
+	edges := map[string][]string{}
+	for n, v := range t.graph.vertices {
+		name := fmt.Sprint(n)
+		for _, in := range v.reads {
+			edges[name] = append(edges[name], fmt.Sprint("reads ", in.node))
+		}
+		v.users.each(func(user *vertex) { edges[name] = append(edges[name], fmt.Sprint("read by ", user.node)) })
+		edges[name] = append(edges[name], fmt.Sprint("needed ", v.needed, " dirty ", v.dirty))
+		slices.Sort(edges[name])
+	}
+	return edges
 }
 
 func fromScratch(s *fold.State) *Tables {
@@ -90,7 +108,11 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 				t.Fatal(err)
 			}
 			change := tables.Build(s, keys)
-			want := viewOf(fromScratch(s))
+			scratch := fromScratch(s)
+			want := viewOf(scratch)
+			if diff := cmp.Diff(edgesOf(scratch), edgesOf(tables)); diff != "" {
+				t.Fatalf("after event %d (%s %s) the graph differs (-scratch +incremental):\n%s\n%s", i, e.Type, e.Key, diff, rerun(t, seed))
+			}
 			if diff := cmp.Diff(want, viewOf(tables)); diff != "" {
 				t.Fatalf("after event %d (%s %s) incremental differs (-scratch +incremental):\n%s\n%s", i, e.Type, e.Key, diff, rerun(t, seed))
 			}
@@ -161,9 +183,9 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 		}
 	}
 	edges := map[node][]node{}
-	for output, inputs := range t.graph.reads {
-		for _, in := range inputs {
-			edges[in] = append(edges[in], output)
+	for _, output := range t.graph.vertices {
+		for _, in := range output.reads {
+			edges[in.node] = append(edges[in.node], output.node)
 		}
 	}
 	follow = func(n node) {

@@ -17,9 +17,16 @@ type reader struct {
 	state *fold.State
 	t     *Tables
 	noted []node
+	// own is the object that the output is of: when that changes, the output is
+	// recomputed anyway (see seed).
+	own node
 }
 
-func (r *reader) note(n node) { r.noted = append(r.noted, n) }
+func (r *reader) note(n node) {
+	if n != r.own {
+		r.noted = append(r.noted, n)
+	}
+}
 
 // get reads an object of the log; both results are nil where there is none.
 func get[T any](r *reader, key events.Key) (*fold.Object, *T) {

@@ -15,16 +15,13 @@ type Tables struct {
 	classes     map[string]*class
 	gateways    map[string]*gateway
 	attachments map[events.Key]*attachment
-	grants      map[string]map[events.Key]struct{}   // by namespace
-	members     map[memberID]map[events.Key]struct{} // routes
-	attached    map[listenerID]int                   // routes that count for a listener
+	grants      map[string]map[events.Key]struct{} // by namespace
+	members     map[memberID]*set[events.Key]      // routes
+	attached    map[listenerID]int                 // routes that count for a listener
 	hosts       map[chainID]map[string]*Host
 	clusters    map[ClusterID]*Cluster
 	secrets     map[SecretID]*Secret
-	verdicts    map[events.Key]routing.Verdict
-
-	// How many outputs need a host, a cluster or a secret: it exists while one does.
-	needs map[node]int
+	verdicts    map[events.Key]*routing.Verdict
 }
 
 // New is the routing of an empty state, with room for about so many objects.
@@ -35,13 +32,12 @@ func New(objects int) *Tables {
 		gateways:    map[string]*gateway{},
 		attachments: make(map[events.Key]*attachment, objects/2),
 		grants:      map[string]map[events.Key]struct{}{},
-		members:     make(map[memberID]map[events.Key]struct{}, objects/2),
+		members:     make(map[memberID]*set[events.Key], objects/2),
 		attached:    map[listenerID]int{},
 		hosts:       map[chainID]map[string]*Host{},
 		clusters:    make(map[ClusterID]*Cluster, objects/2),
 		secrets:     map[SecretID]*Secret{},
-		verdicts:    make(map[events.Key]routing.Verdict, objects/2),
-		needs:       make(map[node]int, objects),
+		verdicts:    make(map[events.Key]*routing.Verdict, objects/2),
 	}
 }
 
@@ -79,6 +75,8 @@ func (t *Tables) Secret(id SecretID) *Secret { return t.secrets[id] }
 // Verdict is what the status of an object should say; ok is false for an object
 // that is none of our business.
 func (t *Tables) Verdict(key events.Key) (v routing.Verdict, ok bool) {
-	v, ok = t.verdicts[key]
-	return v, ok
+	if v := t.verdicts[key]; v != nil {
+		return *v, true
+	}
+	return routing.Verdict{}, false
 }

@@ -3,7 +3,6 @@ package route
 import (
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -92,8 +91,8 @@ func (b *builder) setMembers(key events.Key, was, is *attachment) {
 		if stays := slices.Contains(is.members, m); stays && sameRules {
 			continue
 		} else if !stays {
-			delete(t.members[m], key)
-			if len(t.members[m]) == 0 {
+			routes := t.members[m]
+			if routes.remove(key); routes.len() == 0 {
 				delete(t.members, m)
 			}
 		}
@@ -104,9 +103,9 @@ func (b *builder) setMembers(key events.Key, was, is *attachment) {
 			continue
 		}
 		if t.members[m] == nil {
-			t.members[m] = map[events.Key]struct{}{}
+			t.members[m] = &set[events.Key]{}
 		}
-		t.members[m][key] = struct{}{}
+		t.members[m].add(key)
 		t.graph.touch(m.node())
 	}
 }
@@ -129,10 +128,10 @@ func (b *builder) setAttached(was, is []listenerID) {
 	}
 }
 
-func (b *builder) setHost(n node, r *reader) {
-	t, id := b.t, HostID{n.a, n.b, n.c}
+func (b *builder) setHost(v *vertex, r *reader) {
+	t, id := b.t, HostID{v.a, v.b, v.c}
 	var next *Host
-	if t.needs[n] > 0 {
+	if v.needed > 0 {
 		next = t.computeHost(r, id)
 	}
 	hosts := t.hosts[chainOf(id)]
@@ -151,8 +150,7 @@ func (b *builder) setHost(n node, r *reader) {
 // setGatewayVerdict adds the number of attached routes to what the Gateway's own
 // layer found.
 func (b *builder) setGatewayVerdict(name string) {
-	namespace, gatewayName, _ := strings.Cut(name, "/")
-	key := events.Key{Resource: events.Gateways, Namespace: namespace, Name: gatewayName}
+	key := gatewayKey(name)
 	g := b.t.gateways[name]
 	if g == nil {
 		b.setVerdict(key, nil)
@@ -167,14 +165,7 @@ func (b *builder) setGatewayVerdict(name string) {
 }
 
 func (b *builder) setVerdict(key events.Key, next *routing.Verdict) {
-	old, had := b.t.verdicts[key]
-	switch {
-	case next == nil && !had, next != nil && had && reflect.DeepEqual(old, *next):
-		return
-	case next == nil:
-		delete(b.t.verdicts, key)
-	default:
-		b.t.verdicts[key] = *next
+	if replace(b.t.verdicts, key, next) {
+		b.change.Verdicts = append(b.change.Verdicts, key)
 	}
-	b.change.Verdicts = append(b.change.Verdicts, key)
 }
