@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -21,55 +19,33 @@ import (
 const suffix = ".yaml"
 
 // Files are the statuses in a directory. Safe for concurrent use, but for one
-// object by one goroutine at a time.
-type Files struct {
-	dir string
+// object by one goroutine at a time. Nothing is kept but in the files.
+type Files struct{ dir string }
 
-	mu   sync.Mutex
-	held map[events.Key]conditions.Object
-}
-
-// Open reads what is in dir, and creates it where it does not exist. A file that
-// cannot be read as a status counts as missing: it will be written anew.
+// Open creates the directory where it does not exist.
 func Open(dir string) (*Files, error) {
-	f := &Files{dir: dir, held: map[events.Key]conditions.Object{}}
+	f := &Files{dir: dir}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("open statuses: %w", err)
-	}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		if strings.HasPrefix(entry.Name(), temporary) {
-			return os.Remove(path) // left over by a crash
-		}
-		return f.read(path)
-	})
-	if err != nil {
 		return nil, fmt.Errorf("open statuses: %w", err)
 	}
 	return f, nil
 }
 
-func (f *Files) read(path string) error {
-	relative, err := filepath.Rel(f.dir, path)
-	if err != nil {
-		return err
-	}
-	key, err := events.ParseKey(strings.TrimSuffix(filepath.ToSlash(relative), suffix))
-	if err != nil || !strings.HasSuffix(relative, suffix) {
-		return nil //nolint:nilerr // a file that is none of ours stays as it is
-	}
+// read is what the file of an object says. One that cannot be read as a status
+// counts as missing: it will be written anew.
+func read(path string, key events.Key) (conditions.Object, error) {
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return conditions.Object{}, nil
+	}
 	if err != nil {
-		return err
+		return conditions.Object{}, err
 	}
 	o, err := decode(key, data)
 	if err != nil {
-		o = conditions.Object{}
+		return conditions.Object{}, nil //nolint:nilerr // see above
 	}
-	f.held[key] = o
-	return nil
+	return o, nil
 }
 
 // path is where the status of an object is.
@@ -87,9 +63,10 @@ func (f *Files) Apply(_ context.Context, key events.Key, change func(conditions.
 	if err != nil {
 		return false, fmt.Errorf("write status of %s: %w", key, err)
 	}
-	f.mu.Lock()
-	before := f.held[key]
-	f.mu.Unlock()
+	before, err := read(path, key)
+	if err != nil {
+		return false, fmt.Errorf("read status of %s: %w", key, err)
+	}
 	after := change(before)
 	if equality.Semantic.DeepEqual(before, after) {
 		return false, nil
@@ -101,9 +78,6 @@ func (f *Files) Apply(_ context.Context, key events.Key, change func(conditions.
 	if err != nil {
 		return false, fmt.Errorf("write status of %s: %w", key, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.held[key] = after
 	return true, nil
 }
 
@@ -116,17 +90,35 @@ func (f *Files) Remove(_ context.Context, key events.Key) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove status of %s: %w", key, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.held, key)
 	return nil
 }
 
-// Applied are the objects that have a status here, sorted.
+// Applied are the objects that have a status here, sorted. A file that is none of
+// ours stays as it is; what a crash has left half written goes.
 func (f *Files) Applied(context.Context) ([]events.Key, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(f.held), events.Key.Compare), nil
+	var keys []events.Key
+	err := filepath.WalkDir(f.dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || entry.IsDir():
+			return err
+		case strings.HasPrefix(entry.Name(), temporary):
+			return os.Remove(path)
+		}
+		relative, err := filepath.Rel(f.dir, path)
+		if err != nil {
+			return err
+		}
+		name, ok := strings.CutSuffix(filepath.ToSlash(relative), suffix)
+		if key, err := events.ParseKey(name); ok && err == nil {
+			keys = append(keys, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list statuses: %w", err)
+	}
+	slices.SortFunc(keys, events.Key.Compare)
+	return keys, nil
 }
 
 // temporary begins the name of a file that is being written.

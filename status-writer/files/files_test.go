@@ -123,6 +123,9 @@ func TestDamagedAndForeignFilesDoNoHarm(t *testing.T) {
 	if data, err := os.ReadFile(path); err != nil || !strings.Contains(string(data), "reason: Programmed") {
 		t.Errorf("got %s, %v", data, err)
 	}
+	if keys, err := f.Applied(t.Context()); err != nil || len(keys) != 1 {
+		t.Errorf("got %v, %v", keys, err)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "README")); err != nil {
 		t.Error(err)
 	}
