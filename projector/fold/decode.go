@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -32,7 +33,7 @@ func (o *Object) decode(data []byte) error {
 	case events.ReferenceGrants:
 		return decodeAs[gatewayv1.ReferenceGrant](o, data)
 	case events.Services:
-		return decodeTo(o, data, func(s *corev1.Service) *Service { return &Service{Type: s.Spec.Type, Ports: s.Spec.Ports} })
+		return decodeTo(o, data, readService)
 	case events.Namespaces:
 		return decodeAs[corev1.Namespace](o, data)
 	case events.Secrets:
@@ -46,6 +47,26 @@ func (o *Object) decode(data []byte) error {
 type Service struct {
 	Type  corev1.ServiceType
 	Ports []corev1.ServicePort
+	// Owned is kept of one that has owners, as that of a provisioned Gateway does.
+	Owned *Owned
+}
+
+// Owned says whose a Service is, and where it is reached.
+type Owned struct {
+	Owners                  []types.UID
+	ClusterIPs, ExternalIPs []string
+	Ingress                 []corev1.LoadBalancerIngress
+}
+
+func readService(s *corev1.Service) *Service {
+	out := &Service{Type: s.Spec.Type, Ports: s.Spec.Ports}
+	if len(s.OwnerReferences) > 0 {
+		out.Owned = &Owned{ClusterIPs: s.Spec.ClusterIPs, ExternalIPs: s.Spec.ExternalIPs, Ingress: s.Status.LoadBalancer.Ingress}
+		for _, owner := range s.OwnerReferences {
+			out.Owned.Owners = append(out.Owned.Owners, owner.UID)
+		}
+	}
+	return out
 }
 
 // decodeAs keeps the whole of an object of T.

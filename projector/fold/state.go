@@ -152,9 +152,12 @@ func Get[T any](s *State, key events.Key) (*Object, *T) {
 	if o == nil {
 		return nil, nil
 	}
-	v, _ := o.Value.(*T)
-	if v == nil {
+	if o.Value == nil {
 		return nil, nil
+	}
+	v, ok := o.Value.(*T)
+	if !ok {
+		panic(fmt.Sprintf("fold: of %s a %T is kept, not a %T", key, o.Value, v))
 	}
 	return o, v
 }

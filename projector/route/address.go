@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -88,7 +89,7 @@ func bindable(ip netip.Addr) bool {
 // addressesOf are the addresses at which a provisioned Gateway is reached, of its
 // Service, and why they are not those that it asks for.
 func addressesOf(r *reader, o *fold.Object, name string, want requests) ([]string, problem) {
-	_, service := get[corev1.Service](r, events.Key{Resource: events.Services, Namespace: o.Key.Namespace, Name: name})
+	_, service := get[fold.Service](r, events.Key{Resource: events.Services, Namespace: o.Key.Namespace, Name: name})
 	notAssigned := func(format string, args ...any) problem {
 		return problem{string(gatewayv1.GatewayReasonAddressNotAssigned), fmt.Sprintf(format, args...)}
 	}
@@ -102,7 +103,7 @@ func addressesOf(r *reader, o *fold.Object, name string, want requests) ([]strin
 	}
 	ips, hostnames := given(service)
 	var out, missing []string
-	for _, list := range []struct{ asked, given []string }{{want.addresses, slices.Concat(ips, service.Spec.ExternalIPs)}, {want.hostnames, hostnames}} {
+	for _, list := range []struct{ asked, given []string }{{want.addresses, slices.Concat(ips, service.Owned.ExternalIPs)}, {want.hostnames, hostnames}} {
 		for _, a := range list.asked {
 			if slices.Contains(list.given, a) {
 				out = append(out, a)
@@ -131,11 +132,11 @@ func addressesOf(r *reader, o *fold.Object, name string, want requests) ([]strin
 }
 
 // given are the addresses that the cluster gave a Service.
-func given(service *corev1.Service) (ips, hostnames []string) {
-	if service.Spec.Type != corev1.ServiceTypeLoadBalancer {
-		return slices.DeleteFunc(slices.Clone(service.Spec.ClusterIPs), func(ip string) bool { return ip == corev1.ClusterIPNone }), nil
+func given(service *fold.Service) (ips, hostnames []string) {
+	if service.Type != corev1.ServiceTypeLoadBalancer {
+		return slices.DeleteFunc(slices.Clone(service.Owned.ClusterIPs), func(ip string) bool { return ip == corev1.ClusterIPNone }), nil
 	}
-	for _, ingress := range service.Status.LoadBalancer.Ingress {
+	for _, ingress := range service.Owned.Ingress {
 		if ingress.IP != "" {
 			ips = append(ips, ingress.IP)
 		}
@@ -146,12 +147,7 @@ func given(service *corev1.Service) (ips, hostnames []string) {
 	return ips, hostnames
 }
 
-// owned tells whether an object was made for the Gateway with this uid.
-func owned(service *corev1.Service, uid string) bool {
-	for _, owner := range service.OwnerReferences {
-		if string(owner.UID) == uid {
-			return true
-		}
-	}
-	return false
+// owned tells whether a Service was made for the Gateway with this uid.
+func owned(service *fold.Service, uid string) bool {
+	return service.Owned != nil && slices.Contains(service.Owned.Owners, types.UID(uid))
 }
