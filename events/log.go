@@ -18,6 +18,12 @@ type Log interface {
 	Stream(ctx context.Context, c StreamConfig) (Stream, error)
 	// Bucket opens, or creates, the object store name.
 	Bucket(ctx context.Context, name string) (Bucket, error)
+	// Announce says a message to whoever listens to its subject now. It is not
+	// stored, may get lost, and is an error only where it could not be sent.
+	Announce(ctx context.Context, m Message) error
+	// Listen hears what is announced from now on, on one subject, or with a last
+	// token of "*" on all that differ in it.
+	Listen(ctx context.Context, subject string) (Listener, error)
 	// Close ends all use of the log. Readers and writers get errors from then on.
 	Close()
 }
@@ -51,6 +57,14 @@ type Reader interface {
 	//
 	// [ErrGap] when a message is no longer (or not yet) there that the reader
 	// should have begun or gone on with. A reader from 0 begins with what there is.
+	Next(ctx context.Context) ([]Message, error)
+	Close()
+}
+
+// Listener hands out announcements. Use it from one goroutine; end a Next by its ctx.
+type Listener interface {
+	// Next waits until there is at least one message, and returns all that are there.
+	// Of a listener that is slow, the log drops what is beyond a bound.
 	Next(ctx context.Context) ([]Message, error)
 	Close()
 }

@@ -3,6 +3,7 @@ package events
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Subjects of the streams, without the tokens that name the object.
@@ -74,5 +75,14 @@ func GuardSubject(stream, cluster string) string {
 func HeartbeatSubject(stream, cluster string) string {
 	return "rutter.heartbeat." + strings.ToLower(stream) + "." + token(cluster)
 }
+
+// ReceiptHeartbeatSubject is where the xDS server named server repeats its last
+// receipt, in messages that no stream stores; "*" is every server.
+func ReceiptHeartbeatSubject(cluster, server string) string {
+	return "rutter.heartbeat.receipts." + token(cluster) + "." + token(server)
+}
+
+// HeartbeatEvery is how often an xDS server repeats its last receipt.
+const HeartbeatEvery = time.Second
 
 func token(s string) string { return strings.ReplaceAll(s, ".", "_") }

@@ -13,23 +13,49 @@ import (
 
 // server is the last that one xDS server reported.
 type server struct {
-	heard  time.Time
-	envoys map[string][]routing.EnvoyReceipt // by Gateway
+	heard time.Time
+	// sequence is that of the receipt in RECEIPTS.
+	sequence uint64
+	envoys   map[string][]routing.EnvoyReceipt // by Gateway
 }
 
-// takeReceipt replaces what a server reported before. Its arrival counts, and
-// not its own time: clocks of machines differ.
-func (s *Service) takeReceipt(m events.Message) error {
-	receipt, err := routing.DecodeReceipt(m)
-	if err != nil {
-		return fmt.Errorf("read RECEIPTS: %w", err)
+// takeReceipts replaces what servers reported before.
+func (s *Service) takeReceipts(batch []events.Message) error {
+	for _, m := range batch {
+		receipt, err := routing.DecodeReceipt(m)
+		if err != nil {
+			return fmt.Errorf("read RECEIPTS: %w", err)
+		}
+		s.takeReceipt(receipt, m.Sequence)
 	}
-	next := &server{heard: time.Now(), envoys: map[string][]routing.EnvoyReceipt{}}
+	return nil
+}
+
+// takeHeartbeats takes the receipts that servers repeat. They are no part of the
+// log, so one that cannot be read is passed over.
+func (s *Service) takeHeartbeats(batch []events.Message) {
+	for _, m := range batch {
+		receipt, sequence, err := routing.DecodeHeartbeat(m)
+		if err != nil {
+			s.Logger.Warn("heartbeat of an xDS server cannot be read", "error", err)
+			continue
+		}
+		s.takeReceipt(receipt, sequence)
+	}
+}
+
+// takeReceipt replaces what a server reported before, unless that is newer. Its
+// arrival counts, and not its own time: clocks of machines differ.
+func (s *Service) takeReceipt(receipt *routing.Receipt, sequence uint64) {
+	if known := s.servers[receipt.Server]; known != nil && sequence > 0 && sequence <= known.sequence {
+		known.heard = time.Now()
+		return
+	}
+	next := &server{heard: time.Now(), sequence: sequence, envoys: map[string][]routing.EnvoyReceipt{}}
 	for _, e := range receipt.Envoys {
 		next.envoys[e.Gateway] = append(next.envoys[e.Gateway], e)
 	}
 	s.replace(receipt.Server, next)
-	return nil
 }
 
 // dropSilent forgets the servers that have not reported for too long.
@@ -108,22 +134,34 @@ func (s *Service) recount(gateway string) {
 
 func (s *Service) count(gateway string) conditions.Fleet {
 	var fleet conditions.Fleet
-	for _, server := range s.servers {
-		for _, e := range server.envoys[gateway] {
-			held := e.Held.Sequence
-			if e.Held.Incarnation != s.state.Version.Incarnation {
-				held = 0
-			}
-			if fleet.Envoys == 0 || held < fleet.Held {
-				fleet.Held = held
-			}
-			fleet.Envoys++
-			for _, r := range e.Refused {
-				fleet.Refused = refuse(fleet.Refused, s.blamed(gateway, r.Origin), r.Reason)
-			}
+	for _, e := range s.connected(gateway) {
+		held := e.Held.Sequence
+		if e.Held.Incarnation != s.state.Version.Incarnation {
+			held = 0
+		}
+		if fleet.Envoys == 0 || held < fleet.Held {
+			fleet.Held = held
+		}
+		fleet.Envoys++
+		for _, r := range e.Refused {
+			fleet.Refused = refuse(fleet.Refused, s.blamed(gateway, r.Origin), r.Reason)
 		}
 	}
 	return fleet
+}
+
+// connected are the Envoys of a Gateway. One that two servers report has left the
+// one that it was connected to first, which crashed or has not noticed yet.
+func (s *Service) connected(gateway string) map[string]routing.EnvoyReceipt {
+	envoys := map[string]routing.EnvoyReceipt{}
+	for _, server := range s.servers {
+		for _, e := range server.envoys[gateway] {
+			if known, ok := envoys[e.Node]; !ok || e.Connected.After(known.Connected) {
+				envoys[e.Node] = e
+			}
+		}
+	}
+	return envoys
 }
 
 // blamed is the object to tell about a refusal: the one that it was made from,

@@ -2,9 +2,9 @@ package statuswriter
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -12,56 +12,92 @@ import (
 )
 
 // flushMost bounds how many objects are written before news is looked at again.
-const flushMost = 1024
+const flushMost = 256
 
 // outcome is what came of one object.
 type outcome struct {
 	waiting []string
+	omitted int
+	held    bool
 	wrote   bool
 	err     error
 }
 
-// failure is what a flush could not do.
-type failure struct {
-	keys  []events.Key
-	stale bool // the objects without a verdict
+// errSkipped is what comes of the objects after one for which the API was away.
+var errSkipped = errors.New("not tried")
+
+// flush writes what is due or the first part of it.
+func (s *Service) flush(ctx context.Context) {
+	if s.stale && !s.state.Version.IsZero() {
+		s.findStale(ctx)
+	}
+	keys := s.queue.ready(time.Now(), flushMost)
+	for i, o := range s.writeAll(ctx, keys) {
+		s.settle(ctx, keys[i], o)
+	}
 }
 
-// flush writes what is pending or the first part of it, classes and Gateways
-// ahead of routes, and returns what has to be tried again.
-func (s *Service) flush(ctx context.Context) failure {
-	var failed failure
-	if s.stale && !s.state.Version.IsZero() {
-		failed.stale = !s.findStale(ctx)
-		s.stale = false
-	}
-	keys := slices.SortedFunc(maps.Keys(s.dirty), events.Key.Compare)
-	keys = keys[:min(len(keys), flushMost)]
-	for i, o := range s.writeAll(ctx, keys) {
-		key := keys[i]
-		delete(s.dirty, key)
+// settle notes what came of one object.
+func (s *Service) settle(ctx context.Context, key events.Key, o outcome) {
+	now := time.Now()
+	if !errors.Is(o.err, errSkipped) && o.err == nil {
 		s.setWaiting(key, o.waiting)
-		switch {
-		case o.err != nil && ctx.Err() == nil:
-			s.metrics.errors.WithLabelValues(key.Resource).Inc()
-			s.Logger.Warn("status not written; trying again", "resource", key.Resource, "namespace", key.Namespace, "name", key.Name, "error", o.err)
-			failed.keys = append(failed.keys, key)
-		case o.wrote:
+	}
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(o.err, errSkipped):
+		s.queue.failed(key, now, minRetry)
+	case o.err != nil:
+		most := maxRetry
+		if errors.Is(o.err, ErrUnavailable) {
+			most = maxOutage
+		}
+		retries := s.queue.failed(key, now, most)
+		s.metrics.errors.WithLabelValues(key.Resource).Inc()
+		if retries&(retries-1) != 0 {
+			break // what goes on for long is said ever less often
+		}
+		s.Logger.Warn("status not written; trying again", "resource", key.Resource, "namespace", key.Namespace, "name", key.Name,
+			"generation", s.state.Verdicts[key].Generation, "retryCount", retries, "error", o.err)
+	case o.held:
+		s.queue.held(key)
+	default:
+		s.queue.done(key, now, o.wrote)
+		if o.wrote {
 			s.metrics.writes.WithLabelValues(key.Resource).Inc()
 		}
+		s.tellOmitted(key, o)
 	}
-	return failed
+}
+
+// tellOmitted says that a status has no room for all that it should say.
+func (s *Service) tellOmitted(key events.Key, o outcome) {
+	if o.omitted == 0 || !o.wrote {
+		return
+	}
+	s.metrics.omitted.WithLabelValues(key.Resource).Add(float64(o.omitted))
+	s.Logger.Warn("status has no room for all entries beside those of others", "resource", key.Resource, "namespace", key.Namespace,
+		"name", key.Name, "generation", s.state.Verdicts[key].Generation, "entries", o.omitted)
 }
 
 // writeAll writes objects side by side. Nothing changes the service meanwhile.
+// Once the API turns out to be away, the rest is not tried.
 func (s *Service) writeAll(ctx context.Context, keys []events.Key) []outcome {
 	outcomes := make([]outcome, len(keys))
 	next := make(chan int)
+	var away atomic.Bool
 	var workers sync.WaitGroup
 	for range min(s.Workers, len(keys)) {
 		workers.Go(func() {
 			for i := range next {
+				if away.Load() {
+					outcomes[i].err = errSkipped
+					continue
+				}
 				outcomes[i] = s.write(ctx, keys[i])
+				if errors.Is(outcomes[i].err, ErrUnavailable) {
+					away.Store(true)
+				}
 			}
 		})
 	}
@@ -73,65 +109,65 @@ func (s *Service) writeAll(ctx context.Context, keys []events.Key) []outcome {
 	return outcomes
 }
 
-func (s *Service) write(ctx context.Context, key events.Key) outcome {
+func (s *Service) write(ctx context.Context, key events.Key) (o outcome) {
+	started := time.Now()
+	defer func() { s.metrics.reconciled.Done(time.Since(started), o.err) }()
 	verdict, ok := s.state.Verdicts[key]
 	if !ok {
-		return outcome{err: s.Applier.Remove(ctx, key)}
+		o.wrote, o.err = s.Applier.Remove(ctx, key)
+		return o
 	}
-	var o outcome
+	expires := s.queue.items[key].since.Add(hold)
 	o.wrote, o.err = s.Applier.Apply(ctx, key, func(current conditions.Object) conditions.Object {
 		result := conditions.Of(conditions.Input{
 			Verdict: verdict, Fleet: func(gateway string) conditions.Fleet { return s.fleets[gateway] },
 			ControllerName: s.ControllerName, Current: current, Now: time.Now(),
 		})
-		o.waiting = result.Waiting
+		o.waiting, o.omitted = result.Waiting, result.Omitted
+		if o.held = started.Before(expires) && s.soon(result.Waiting); o.held {
+			return current
+		}
 		return result.Object
 	})
 	return o
 }
 
+// soon tells whether what an object waits for can be expected within moments: an
+// Envoy is connected, or it is not known yet which ones are.
+func (s *Service) soon(waiting []string) bool {
+	for _, gateway := range waiting {
+		if s.fleets[gateway].Envoys > 0 || time.Since(s.started) < s.acquaintance() {
+			return true
+		}
+	}
+	return false
+}
+
+// acquaintance is how long after the start the servers may not have been heard.
+func (s *Service) acquaintance() time.Duration {
+	if s.Heartbeats == nil {
+		return 0
+	}
+	return events.HeartbeatEvery + hold/2
+}
+
 // findStale marks the objects that have a status of ours and no verdict any
 // more, because they went while nobody was looking.
-func (s *Service) findStale(ctx context.Context) bool {
+func (s *Service) findStale(ctx context.Context) {
+	now := time.Now()
+	if now.Before(s.staleDue) {
+		return
+	}
 	keys, err := s.Applier.Applied(ctx)
 	if err != nil {
+		s.staleDue = now.Add(minRetry)
 		s.Logger.Warn("objects with a status not listed; trying again", "error", err)
-		return false
+		return
 	}
+	s.stale = false
 	for _, key := range keys {
 		if _, ok := s.state.Verdicts[key]; !ok {
 			s.mark(key)
 		}
 	}
-	return true
-}
-
-// retry is what has to be tried again, and when. The pause doubles while
-// failures go on, up to maxPause, and is forgotten once nothing is left.
-type retry struct {
-	keys  []events.Key
-	stale bool
-	pause time.Duration
-	at    time.Time
-}
-
-const maxPause = 30 * time.Second
-
-func (r *retry) add(f failure, now time.Time) {
-	none := len(r.keys) == 0 && !r.stale
-	switch {
-	case len(f.keys) == 0 && !f.stale:
-		if none {
-			r.pause = 0
-		}
-		return
-	case none:
-		r.pause = min(max(tick, 2*r.pause), maxPause)
-		r.at = now.Add(r.pause)
-	}
-	r.keys, r.stale = append(r.keys, f.keys...), r.stale || f.stale
-}
-
-func (r *retry) due(now time.Time) bool {
-	return (len(r.keys) > 0 || r.stale) && !now.Before(r.at)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,10 +23,15 @@ type Snapshots interface {
 	Next(ctx context.Context) ([]*routing.Snapshot, error)
 }
 
-// Receipts are the messages of RECEIPTS from now on: an [events.Reader].
+// Receipts are receipts from now on: an [events.Reader] of RECEIPTS, an
+// [events.Listener] to what the servers repeat.
 type Receipts interface {
 	Next(ctx context.Context) ([]events.Message, error)
 }
+
+// ErrUnavailable is wrapped by the errors of an [Applier] that have nothing to do
+// with the object: the next one would fail alike.
+var ErrUnavailable = errors.New("the API is not available")
 
 // Applier is where the statuses are. It is used by several goroutines at a time,
 // never for one object by two.
@@ -34,16 +40,23 @@ type Applier interface {
 	// and tells whether that took a write. change may be called more than once. An
 	// object that is not there, or is there with another UID, needs no status.
 	Apply(ctx context.Context, key events.Key, change func(conditions.Object) conditions.Object) (wrote bool, err error)
-	// Remove takes back what was applied to an object that has no verdict any more.
-	Remove(ctx context.Context, key events.Key) error
-	// Applied are the objects that have a status of ours.
+	// Remove takes back what was applied to an object that has no verdict any more,
+	// and tells whether that took a write.
+	Remove(ctx context.Context, key events.Key) (wrote bool, err error)
+	// Applied are the objects that may have a status of ours.
 	Applied(ctx context.Context) ([]events.Key, error)
+	// Changed waits for objects that appeared, or whose status was changed by
+	// somebody else.
+	Changed(ctx context.Context) ([]events.Key, error)
 }
 
 // Config of a service.
 type Config struct {
-	Snapshots      Snapshots
-	Receipts       Receipts
+	Snapshots Snapshots
+	Receipts  Receipts
+	// Heartbeats are the receipts that the servers repeat, so that a service that
+	// starts has the whole picture within [events.HeartbeatEvery]; nil where they do not.
+	Heartbeats     Receipts
 	Applier        Applier
 	ControllerName string
 	// Silence is after how long without a receipt an xDS server counts as gone; 0 is
@@ -59,6 +72,7 @@ type Config struct {
 type Service struct {
 	Config
 	metrics *metrics
+	caught  atomic.Bool // up with SNAPSHOTS
 
 	// All below belongs to the goroutine of Run.
 	state   *routing.State
@@ -68,9 +82,12 @@ type Service struct {
 	waiting map[string]map[events.Key]struct{}
 	// waitsFor is the same the other way round.
 	waitsFor map[events.Key][]string
-	dirty    map[events.Key]struct{}
-	// stale tells that objects without a verdict may still have a status.
-	stale bool
+	queue    *queue
+	started  time.Time
+	// stale tells that objects without a verdict may still have a status, staleDue
+	// when to look for them.
+	stale    bool
+	staleDue time.Time
 }
 
 // New checks c.
@@ -87,13 +104,25 @@ func New(c Config) (*Service, error) {
 	}
 	return &Service{
 		Config: c, metrics: m, state: routing.NewState(), servers: map[string]*server{}, fleets: map[string]conditions.Fleet{},
-		waiting: map[string]map[events.Key]struct{}{}, waitsFor: map[events.Key][]string{}, dirty: map[events.Key]struct{}{}, stale: true,
+		waiting: map[string]map[events.Key]struct{}{}, waitsFor: map[events.Key][]string{}, queue: newQueue(), stale: true,
 	}, nil
+}
+
+// errStarting is why a service is not ready at first.
+var errStarting = errors.New("reading SNAPSHOTS")
+
+// Ready is nil once the newest version is known, or else the reason why not.
+func (s *Service) Ready() error {
+	if !s.caught.Load() {
+		return errStarting
+	}
+	return nil
 }
 
 // Run writes statuses until ctx ends, which is no error, or the log cannot be
 // read any more: then make a new service. It can be run once.
 func (s *Service) Run(ctx context.Context) error {
+	s.started = time.Now()
 	state, err := s.Snapshots.Load(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -102,19 +131,35 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("write statuses: %w", err)
 	}
 	s.takeState(state)
+	s.caught.Store(true)
 
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	snapshots, receipts, failed := make(chan []*routing.Snapshot), make(chan []events.Message), make(chan error, 2)
-	readers.Go(func() { pump(ctx, s.Snapshots.Next, snapshots, failed) })
-	readers.Go(func() { pump(ctx, s.Receipts.Next, receipts, failed) })
-	err = s.loop(ctx, snapshots, receipts, failed)
+	n := news{
+		snapshots: make(chan []*routing.Snapshot), receipts: make(chan []events.Message), heartbeats: make(chan []events.Message),
+		changed: make(chan []events.Key), failed: make(chan error, 4),
+	}
+	readers.Go(func() { pump(ctx, s.Snapshots.Next, n.snapshots, n.failed) })
+	readers.Go(func() { pump(ctx, s.Receipts.Next, n.receipts, n.failed) })
+	readers.Go(func() { pump(ctx, s.Applier.Changed, n.changed, n.failed) })
+	if s.Heartbeats != nil {
+		readers.Go(func() { pump(ctx, s.Heartbeats.Next, n.heartbeats, n.failed) })
+	}
+	err = s.loop(ctx, n)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("write statuses: %w", err)
+}
+
+// news is what comes in.
+type news struct {
+	snapshots            chan []*routing.Snapshot
+	receipts, heartbeats chan []events.Message
+	changed              chan []events.Key
+	failed               chan error
 }
 
 // pump hands on what next reads.
@@ -133,43 +178,37 @@ func pump[T any](ctx context.Context, next func(context.Context) ([]T, error), o
 	}
 }
 
-// tick is how often silent servers are looked for, and the shortest pause before
-// a write is tried again.
+// tick is how often silent servers are looked for.
 const tick = time.Second
 
-func (s *Service) loop(ctx context.Context, snapshots <-chan []*routing.Snapshot, receipts <-chan []events.Message, failed <-chan error) error {
+func (s *Service) loop(ctx context.Context, n news) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var again retry
 	for {
-		again.add(s.flush(ctx), time.Now())
-		s.metrics.failing.Set(float64(len(again.keys)))
-		more := make(chan struct{}) // closed when there is something left to write
-		if len(s.dirty) > 0 {
-			close(more)
+		s.flush(ctx)
+		s.metrics.failing.Set(float64(s.queue.failing()))
+		var due <-chan time.Time
+		if at, ok := s.queue.next(); ok {
+			due = time.After(time.Until(at))
 		}
 		select {
-		case <-more:
-		case batch := <-snapshots:
-			for _, snapshot := range batch {
-				if err := s.takeSnapshot(snapshot); err != nil {
-					return err
-				}
+		case <-due:
+		case batch := <-n.snapshots:
+			if err := s.takeSnapshots(batch); err != nil {
+				return err
 			}
-		case batch := <-receipts:
-			for _, m := range batch {
-				if err := s.takeReceipt(m); err != nil {
-					return err
-				}
+		case batch := <-n.receipts:
+			if err := s.takeReceipts(batch); err != nil {
+				return err
 			}
+		case batch := <-n.heartbeats:
+			s.takeHeartbeats(batch)
+		case keys := <-n.changed:
+			s.takeChanged(keys)
 		case now := <-ticker.C:
 			s.dropSilent(now)
-			if again.due(now) {
-				s.mark(again.keys...)
-				s.stale = s.stale || again.stale
-				again.keys, again.stale = nil, false
-			}
-		case err := <-failed:
+			s.queue.forget(now)
+		case err := <-n.failed:
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
@@ -177,8 +216,12 @@ func (s *Service) loop(ctx context.Context, snapshots <-chan []*routing.Snapshot
 	}
 }
 
-func (s *Service) mark(keys ...events.Key) {
-	for _, key := range keys {
-		s.dirty[key] = struct{}{}
+func (s *Service) mark(keys ...events.Key) { s.queue.mark(time.Now(), keys...) }
+
+// takeChanged looks again at objects that somebody else wrote. Before the first
+// version nothing can be said of any; then all are looked at.
+func (s *Service) takeChanged(keys []events.Key) {
+	if !s.state.Version.IsZero() {
+		s.mark(keys...)
 	}
 }

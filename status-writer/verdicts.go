@@ -1,6 +1,8 @@
 package statuswriter
 
 import (
+	"time"
+
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 )
@@ -19,6 +21,17 @@ func (s *Service) takeState(state *routing.State) {
 	if state.Version.Incarnation != incarnation {
 		s.recountAll()
 	}
+}
+
+// takeSnapshots applies versions in order.
+func (s *Service) takeSnapshots(batch []*routing.Snapshot) error {
+	for _, snapshot := range batch {
+		if err := s.takeSnapshot(snapshot); err != nil {
+			return err
+		}
+		s.metrics.delay.Observe(time.Since(snapshot.Time).Seconds())
+	}
+	return nil
 }
 
 // takeSnapshot applies a version; the digest over the verdicts is checked.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -40,13 +42,18 @@ type world struct {
 	bucket    events.Bucket
 	state     *routing.State
 	statuses  *statuses
+	// heartbeats is set by heartbeat: then the service listens to them.
+	heartbeats events.Listener
+	log        *memlog.Log
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	log := memlog.New(memlog.Config{})
 	t.Cleanup(log.Close)
-	w := &world{t: t, state: routing.NewState(), statuses: &statuses{objects: map[events.Key]conditions.Object{}, failing: map[events.Key]int{}}}
+	w := &world{t: t, log: log, state: routing.NewState(), statuses: &statuses{
+		objects: map[events.Key]conditions.Object{}, failing: map[events.Key]int{}, writes: map[events.Key]int{}, changed: make(chan []events.Key),
+	}}
 	for _, c := range events.Streams(1) {
 		stream, err := log.Stream(t.Context(), c)
 		if err != nil {
@@ -73,10 +80,14 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	service, err := statuswriter.New(statuswriter.Config{
+	c := statuswriter.Config{
 		Snapshots: follower, Receipts: w.receipts.Reader(0), Applier: w.statuses, ControllerName: "rutter.dev/gateway-controller",
 		Silence: 5 * time.Second, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
-	})
+	}
+	if w.heartbeats != nil {
+		c.Heartbeats = w.heartbeats
+	}
+	service, err := statuswriter.New(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -121,10 +132,11 @@ func (w *world) publishGone(sequence uint64, gone []events.Key, verdicts ...rout
 // report is what an xDS server says: one Envoy for each held sequence.
 func (w *world) report(server string, refused []routing.Refusal, held ...uint64) {
 	w.t.Helper()
-	r := &routing.Receipt{Server: server}
-	for i, sequence := range held {
-		r.Envoys = append(r.Envoys, routing.EnvoyReceipt{Node: fmt.Sprint(server, i), Gateway: gateway, Held: version(sequence), Refused: refused})
-	}
+	w.publishReceipt(receipt(server, refused, held...))
+}
+
+func (w *world) publishReceipt(r *routing.Receipt) {
+	w.t.Helper()
 	m, err := routing.EncodeReceipt("local", r)
 	if err == nil {
 		_, err = w.receipts.Publish(w.t.Context(), m)
@@ -132,6 +144,42 @@ func (w *world) report(server string, refused []routing.Refusal, held ...uint64)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	synctest.Wait()
+}
+
+// listen makes the service listen to heartbeats; call it before start.
+func (w *world) listen() {
+	w.t.Helper()
+	var err error
+	if w.heartbeats, err = w.log.Listen(w.t.Context(), events.ReceiptHeartbeatSubject("local", "*")); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// repeat is what an xDS server repeats: the receipt at sequence.
+func (w *world) repeat(sequence uint64, r *routing.Receipt) {
+	w.t.Helper()
+	m, err := routing.EncodeHeartbeat("local", r, sequence)
+	if err == nil {
+		err = w.log.Announce(w.t.Context(), m)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func receipt(server string, refused []routing.Refusal, held ...uint64) *routing.Receipt {
+	r := &routing.Receipt{Server: server}
+	for i, sequence := range held {
+		r.Envoys = append(r.Envoys, routing.EnvoyReceipt{Node: fmt.Sprint(server, i), Gateway: gateway, Held: version(sequence), Refused: refused})
+	}
+	return r
+}
+
+// pass lets time go by, and what is then due be done.
+func (w *world) pass(d time.Duration) {
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -156,8 +204,10 @@ func (w *world) programmed(key events.Key) string {
 	return ""
 }
 
+// want is asked when nothing is held back any more.
 func (w *world) want(key events.Key, want string) {
 	w.t.Helper()
+	w.pass(1100 * time.Millisecond)
 	if got := w.programmed(key); got != want {
 		w.t.Errorf("%s is programmed %q, want %q", key, got, want)
 	}
@@ -191,35 +241,63 @@ type statuses struct {
 	mu      sync.Mutex
 	objects map[events.Key]conditions.Object
 	failing map[events.Key]int
+	writes  map[events.Key]int
 	looked  int
+	away    bool
+	changed chan []events.Key
 }
 
 func (s *statuses) Apply(_ context.Context, key events.Key, change func(conditions.Object) conditions.Object) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looked++
+	if s.away {
+		return false, statuswriter.ErrUnavailable
+	}
 	next := change(s.objects[key])
 	if s.failing[key] > 0 {
 		s.failing[key]--
 		return false, errors.New("conflict")
 	}
+	if equality.Semantic.DeepEqual(s.objects[key], next) {
+		return false, nil
+	}
 	s.objects[key] = next
+	s.writes[key]++
 	return true, nil
 }
 
-func (s *statuses) Remove(_ context.Context, key events.Key) error {
+func (s *statuses) Remove(_ context.Context, key events.Key) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.objects, key)
-	return nil
+	return true, nil
 }
 
 func (s *statuses) Applied(context.Context) ([]events.Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var keys []events.Key
-	for key := range s.objects {
-		keys = append(keys, key)
+	return slices.SortedFunc(maps.Keys(s.objects), events.Key.Compare), nil
+}
+
+func (s *statuses) Changed(ctx context.Context) ([]events.Key, error) {
+	select {
+	case keys := <-s.changed:
+		return keys, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return slices.SortedFunc(slices.Values(keys), events.Key.Compare), nil
+}
+
+func (s *statuses) setAway(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
+
+// written is how often the status of an object was written.
+func (s *statuses) written(key events.Key) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes[key]
 }

@@ -55,6 +55,9 @@ func Run(t *testing.T, open func(t *testing.T) events.Log) {
 		{"lease configuration is checked", leaseChecked},
 
 		{"bucket keeps bytes by name", bucketKeeps},
+
+		{"announcement reaches who listens to its subject", announced},
+		{"announcements come in order", announcementsOfAMoment},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

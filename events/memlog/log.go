@@ -21,9 +21,10 @@ type Log struct {
 	closed     chan struct{}
 	closeOnce  sync.Once
 
-	mu      sync.Mutex
-	streams map[string]*stream
-	buckets map[string]*bucket
+	mu        sync.Mutex
+	streams   map[string]*stream
+	buckets   map[string]*bucket
+	listeners map[*listener]struct{}
 }
 
 var _ events.Log = (*Log)(nil)
@@ -33,7 +34,10 @@ func New(c Config) *Log {
 	if c.MaxPayload <= 0 {
 		c.MaxPayload = 1 << 20
 	}
-	return &Log{maxPayload: c.MaxPayload, closed: make(chan struct{}), streams: map[string]*stream{}, buckets: map[string]*bucket{}}
+	return &Log{
+		maxPayload: c.MaxPayload, closed: make(chan struct{}),
+		streams: map[string]*stream{}, buckets: map[string]*bucket{}, listeners: map[*listener]struct{}{},
+	}
 }
 
 // Close implements [events.Log].

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/klauspost/compress/zstd"
@@ -167,4 +168,38 @@ func DecodeReceipt(m events.Message) (*Receipt, error) {
 		return nil, fmt.Errorf("receipt %d: %w", m.Sequence, err)
 	}
 	return r, nil
+}
+
+// headerSequence says of a heartbeat which message of RECEIPTS it repeats.
+const headerSequence = "rutter-sequence"
+
+// EncodeHeartbeat repeats a receipt, the one at sequence in RECEIPTS, for those
+// who listen now. What only the log needs of it, bodies of resources, is left out.
+func EncodeHeartbeat(cluster string, r *Receipt, sequence uint64) (events.Message, error) {
+	short := *r
+	short.Envoys = slices.Clone(r.Envoys)
+	for i := range short.Envoys {
+		refused := slices.Clone(short.Envoys[i].Refused)
+		for j := range refused {
+			refused[j].LastGood, refused[j].LastSealed = nil, nil
+		}
+		short.Envoys[i].Refused = refused
+	}
+	m, err := EncodeReceipt(cluster, &short)
+	if err != nil {
+		return m, err
+	}
+	m.Subject = events.ReceiptHeartbeatSubject(cluster, r.Server)
+	m.Header[headerSequence] = strconv.FormatUint(sequence, 10)
+	return m, nil
+}
+
+// DecodeHeartbeat undoes [EncodeHeartbeat].
+func DecodeHeartbeat(m events.Message) (*Receipt, uint64, error) {
+	sequence, err := strconv.ParseUint(m.Header[headerSequence], 10, 64)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: a heartbeat on %s says no sequence", ErrFormat, m.Subject)
+	}
+	r, err := DecodeReceipt(m)
+	return r, sequence, err
 }

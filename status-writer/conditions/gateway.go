@@ -40,7 +40,7 @@ func (r *result) class() *gatewayv1.GatewayClassStatus {
 	}
 	out.Conditions = r.merge(out.Conditions, r.Verdict.Conditions, classTypes())
 	out.SupportedFeatures = nil
-	for _, name := range r.Verdict.Features {
+	for _, name := range room(r, r.Verdict.Features, maxFeatures) {
 		out.SupportedFeatures = append(out.SupportedFeatures, gatewayv1.SupportedFeature{Name: gatewayv1.FeatureName(name)})
 	}
 	return &out
@@ -51,12 +51,12 @@ func (r *result) gateway() *gatewayv1.GatewayStatus {
 	if r.Current.Gateway != nil {
 		out = *r.Current.Gateway
 	}
-	out.Addresses = addresses(r.Verdict.Addresses)
+	out.Addresses = addresses(room(r, r.Verdict.Addresses, maxAddresses))
 	out.Conditions = r.merge(out.Conditions, r.withProgrammed(r.Verdict.Conditions, out.Conditions), gatewayTypes())
 	present := out.Listeners
 	out.Listeners = nil
-	for i := range r.Verdict.Listeners {
-		out.Listeners = append(out.Listeners, r.listener(&r.Verdict.Listeners[i], present))
+	for _, l := range room(r, r.Verdict.Listeners, maxListeners) {
+		out.Listeners = append(out.Listeners, r.listener(&l, present))
 	}
 	return &out
 }

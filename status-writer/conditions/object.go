@@ -1,8 +1,10 @@
 package conditions
 
 import (
+	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -48,12 +50,22 @@ type Result struct {
 	Object Object
 	// Waiting are the Gateways whose Envoys have yet to run this generation.
 	Waiting []string
+	// Omitted counts the entries for which the API has no room beside what others wrote.
+	Omitted int
 }
 
 // Of is the status that an object should have. It shares with the present one
 // what stays the same, and writes to neither.
+//
+// A status that says of a later generation what the verdict does not know yet is
+// left as it is, as the Gateway API demands of whoever writes conditions: the
+// verdict on that generation is under way.
 func Of(in Input) Result {
 	r := &result{Input: in, Result: Result{Object: Object{UID: in.Verdict.UID, Generation: in.Verdict.Generation}}}
+	if r.behind() {
+		r.Object = in.Current
+		return r.Result
+	}
 	switch in.Verdict.Object.Resource {
 	case events.GatewayClasses:
 		r.Object.Class = r.class()
@@ -63,6 +75,29 @@ func Of(in Input) Result {
 		r.Object.Route = r.route()
 	}
 	return r.Result
+}
+
+// behind tells whether one of our conditions was observed of a generation that
+// exists and is later than the verdict's.
+func (r *result) behind() bool {
+	later := func(list []metav1.Condition, ours []string) bool {
+		return slices.ContainsFunc(list, func(c metav1.Condition) bool {
+			return c.ObservedGeneration > r.Verdict.Generation && c.ObservedGeneration <= r.Current.Generation && slices.Contains(ours, c.Type)
+		})
+	}
+	switch {
+	case r.Current.UID != r.Verdict.UID:
+		return false
+	case r.Current.Class != nil:
+		return later(r.Current.Class.Conditions, classTypes())
+	case r.Current.Gateway != nil:
+		return later(r.Current.Gateway.Conditions, gatewayTypes())
+	case r.Current.Route != nil:
+		return slices.ContainsFunc(r.Current.Route.Parents, func(p gatewayv1.RouteParentStatus) bool {
+			return string(p.ControllerName) == r.ControllerName && later(p.Conditions, parentTypes())
+		})
+	}
+	return false
 }
 
 // Gone is the status of a route that none of our Gateways is concerned with any

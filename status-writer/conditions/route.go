@@ -20,7 +20,8 @@ func parentTypes() []string {
 
 // route keeps the parents of other controllers in their places (moving them
 // would make two controllers overwrite each other for ever), renews ours, and
-// drops those that the route no longer names.
+// drops those that the route no longer names. New ones come last: where there is
+// no room, they are what is left out.
 func (r *result) route() *gatewayv1.RouteStatus {
 	var present []gatewayv1.RouteParentStatus
 	if r.Current.Route != nil {
@@ -46,6 +47,7 @@ func (r *result) route() *gatewayv1.RouteStatus {
 			out.Parents = append(out.Parents, r.parent(p, &gatewayv1.RouteParentStatus{}))
 		}
 	}
+	out.Parents = room(r, out.Parents, maxParents)
 	return out
 }
 

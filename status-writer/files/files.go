@@ -82,15 +82,21 @@ func (f *Files) Apply(_ context.Context, key events.Key, change func(conditions.
 }
 
 // Remove deletes the status of an object; no error when there is none.
-func (f *Files) Remove(_ context.Context, key events.Key) error {
+func (f *Files) Remove(_ context.Context, key events.Key) (bool, error) {
 	path, err := f.path(key)
 	if err == nil {
 		err = os.Remove(path)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove status of %s: %w", key, err)
+		return false, fmt.Errorf("remove status of %s: %w", key, err)
 	}
-	return nil
+	return err == nil, nil
+}
+
+// Changed waits for ctx to end: nobody else writes the files.
+func (f *Files) Changed(ctx context.Context) ([]events.Key, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // Applied are the objects that have a status here, sorted. A file that is none of

@@ -98,7 +98,7 @@ func TestWhatWasAppliedIsFoundAndRemoved(t *testing.T) {
 		t.Errorf("got %v, %v", keys, err)
 	}
 	for range 2 {
-		if err := f.Remove(t.Context(), class); err != nil {
+		if _, err := f.Remove(t.Context(), class); err != nil {
 			t.Error(err)
 		}
 	}

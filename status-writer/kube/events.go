@@ -1,0 +1,44 @@
+package kube
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/status-writer/conditions"
+)
+
+// maxNote is how long the note of an Event may be, in bytes.
+const maxNote = 1024
+
+// announce makes Events of what a write began to refuse. The recorder counts the
+// same one up instead of writing it again, and never holds up a write.
+func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
+	if s.Events == nil {
+		return
+	}
+	for _, r := range conditions.Refusals(before, after, s.ControllerName) {
+		route := &corev1.ObjectReference{
+			APIVersion: gatewayv1.GroupVersion.String(), Kind: kinds()[key.Resource],
+			Namespace: key.Namespace, Name: key.Name, UID: types.UID(after.UID),
+		}
+		note := r.Message
+		if len(note) > maxNote {
+			note = strings.ToValidUTF8(note[:maxNote], "")
+		}
+		s.Events.Eventf(route, parentOf(key, r.Parent), corev1.EventTypeWarning, r.Reason, "Attach", "%s", note)
+	}
+}
+
+func parentOf(route events.Key, ref gatewayv1.ParentReference) *corev1.ObjectReference {
+	parent := &corev1.ObjectReference{
+		APIVersion: gatewayv1.GroupVersion.String(), Kind: "Gateway", Namespace: route.Namespace, Name: string(ref.Name),
+	}
+	if ref.Namespace != nil {
+		parent.Namespace = string(*ref.Namespace)
+	}
+	return parent
+}
