@@ -48,7 +48,7 @@ func (l *objectList) DeepCopyObject() runtime.Object {
 
 // kinds are the objects that have a status of ours, by resource.
 func kinds() map[string]string {
-	return map[string]string{events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute"}
+	return map[string]string{events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute"}
 }
 
 // isRoute tells whether a status has parents.

@@ -36,6 +36,9 @@ func (w *watchOf) run(ctx context.Context) {
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.Watch = true
 			out, err := w.client.Get().Resource(w.resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+			if options.SendInitialEvents != nil && apierrors.IsInvalid(err) {
+				return out, err // an API server that cannot stream lists: the reflector lists
+			}
 			return out, w.told(ctx, err)
 		},
 	}
