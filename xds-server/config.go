@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -13,12 +14,15 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/receipts"
 )
 
 // Snapshots reads the versions of the routing, oldest first and then live. The
 // first may be a whole one. [routing.Follower] is one.
 type Snapshots interface {
+	// Load is the newest version there is; its Version is zero where there is none.
+	Load(ctx context.Context) (*routing.State, error)
 	// Next waits for at least one version.
 	Next(ctx context.Context) ([]*routing.Snapshot, error)
 	Close()
@@ -38,14 +42,22 @@ type Log struct {
 	Endpoints Endpoints
 	// Receipts appends to RECEIPTS. [events.Stream] does.
 	Receipts receipts.Publisher
+	// Heartbeats repeats receipts to those who listen; nil where nobody does.
+	// [events.Log] does.
+	Heartbeats receipts.Announcer
+	// Measured is the stream SNAPSHOTS, to tell how far the server is behind it;
+	// nil where nobody asks.
+	Measured process.Measured
 }
 
-// Config of a [Server]. Optional are Identity, LocalCopy, TLS, Observer, MaxStreams and CopyEvery.
+// Config of a [Server]. Optional are Identity, LocalCopy, TLS (on this machine),
+// Observer, MaxStreams, CopyEvery and CopyPatience.
 type Config struct {
 	// Listener is where Envoys connect; Run closes it.
 	Listener net.Listener
-	// TLS protects the connections. Without it private keys travel in clear: for a
-	// unix socket or loopback only.
+	// TLS protects the connections; [TLS] makes one. The certificate of an Envoy must
+	// name its Gateway. Without it private keys travel in clear, to whoever asks: then
+	// the listener must be on a unix socket or on loopback.
 	TLS *tls.Config
 	// Name is this server in receipts, the same after a restart; Cluster is whose
 	// streams are read.
@@ -59,6 +71,9 @@ type Config struct {
 	LocalCopy string
 	// CopyEvery is the least time between two local copies; 5 s when zero.
 	CopyEvery time.Duration
+	// CopyPatience is how long to wait for the log before the local copy is served;
+	// 2 s when zero.
+	CopyPatience time.Duration
 	// MaxStreams bounds the Envoys that are served at a time; 2,000 when zero.
 	MaxStreams int
 	Logger     *slog.Logger
@@ -77,9 +92,20 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("xds-server: a name and a cluster are required")
 	case c.Open == nil || c.Logger == nil || c.Registerer == nil:
 		return c, errors.New("xds-server: a log, a logger and a registerer are required")
+	case c.TLS == nil && !local(c.Listener.Addr()):
+		return c, fmt.Errorf("xds-server: without TLS it listens only on loopback or a unix socket, not on %s", c.Listener.Addr())
 	}
 	if c.CopyEvery == 0 {
 		c.CopyEvery = defaultCopyEvery
 	}
+	if c.CopyPatience == 0 {
+		c.CopyPatience = copyPatience
+	}
 	return c, nil
+}
+
+// local tells whether only this machine can connect to an address.
+func local(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
 }

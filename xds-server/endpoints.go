@@ -28,14 +28,18 @@ type endpointsFollower struct {
 	store      *store.Store
 	logger     *slog.Logger
 	unreadable prometheus.Counter
+	// reached is told that what was in the stream when it was opened is read.
+	reached func()
 
 	mu       sync.Mutex
 	table    *endpoints.Table // nil until the first complete one
 	position disk.Position
+	// end is where the stream ended when it was opened.
+	end uint64
 }
 
-func newEndpointsFollower(s *store.Store, c Config) (*endpointsFollower, error) {
-	f := &endpointsFollower{store: s, logger: c.Logger, unreadable: prometheus.NewCounter(prometheus.CounterOpts{
+func newEndpointsFollower(s *store.Store, c Config, reached func()) (*endpointsFollower, error) {
+	f := &endpointsFollower{store: s, logger: c.Logger, reached: reached, unreadable: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "rutter_xds_endpointslices_unreadable_total", Help: "EndpointSlice events that could not be read; the state before stays in force.",
 	})}
 	return f, c.Registerer.Register(f.unreadable)
@@ -52,6 +56,13 @@ func (f *endpointsFollower) synced() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.table != nil
+}
+
+// sequence is the last of the stream that is in force.
+func (f *endpointsFollower) sequence() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.position.Sequence
 }
 
 // copied is what [endpointsFollower.restore] takes; false before the first
@@ -71,6 +82,9 @@ func (f *endpointsFollower) follow(ctx context.Context, stream Endpoints) error 
 	if err != nil {
 		return fmt.Errorf("open %s: %w", events.StreamEndpoints, err)
 	}
+	f.mu.Lock()
+	f.end = info.Last
+	f.mu.Unlock()
 	if f.resumable(info) {
 		err = f.resume(ctx, stream)
 		if !errors.Is(err, events.ErrGap) {
@@ -95,6 +109,7 @@ func (f *endpointsFollower) resumable(info events.StreamInfo) bool {
 func (f *endpointsFollower) resume(ctx context.Context, stream Endpoints) error {
 	f.mu.Lock()
 	from := f.position.Sequence + 1
+	f.tell()
 	f.mu.Unlock()
 	reader := stream.Reader(from)
 	defer reader.Close()
@@ -115,7 +130,15 @@ func (f *endpointsFollower) advance(batch []events.Message) error {
 	var list listing
 	err := f.apply(f.table, batch, &list, func(m events.Message) { f.position.Sequence = m.Sequence })
 	f.store.SetEndpoints(f.table.Take())
+	f.tell()
 	return err
+}
+
+// tell says that the end is reached, once it is; the caller holds mu.
+func (f *endpointsFollower) tell() {
+	if f.position.Sequence >= f.end {
+		f.reached()
+	}
 }
 
 // rebuild reads the stream from its beginning into a new table, and returns when

@@ -187,7 +187,7 @@ func TestAnEnvoyThatReconnectsAfterARestartIsSentNothingAgain(t *testing.T) {
 		}
 		return nil
 	})
-	if !server.Ready() || server.Version() != version {
+	if server.Ready() != nil || server.Version() != version {
 		t.Errorf("ready %v with version %v, want %v", server.Ready(), server.Version(), version)
 	}
 

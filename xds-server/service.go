@@ -2,6 +2,7 @@ package xdsserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/receipts"
 	"github.com/rutter-gateway/rutter/xds-server/internal/serve"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
@@ -25,6 +27,8 @@ type Server struct {
 	endpoints *endpointsFollower
 	ledger    *receipts.Ledger
 	serve     *serve.Server
+	metrics   *metrics
+	progress  *progress
 }
 
 // New checks c and loads the local copy. One that is damaged is reported and
@@ -34,7 +38,10 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, store: store.New()}
+	s := &Server{config: c, store: store.New(), progress: newProgress(events.StreamSnapshots, events.StreamEndpoints)}
+	if s.metrics, err = newMetrics(c.Registerer); err != nil {
+		return nil, fmt.Errorf("xds-server: register metrics: %w", err)
+	}
 	s.ledger, err = receipts.New(receipts.Config{Server: c.Name, Cluster: c.Cluster, Logger: c.Logger, Observer: c.Observer})
 	if err != nil {
 		return nil, err
@@ -42,11 +49,12 @@ func New(c Config) (*Server, error) {
 	s.serve, err = serve.New(serve.Config{
 		Store: s.store, Keys: store.Keys{Identity: c.Identity}, Ledger: s.ledger,
 		Logger: c.Logger, Registerer: c.Registerer, MaxStreams: c.MaxStreams,
+		Acknowledged: s.metrics.acknowledged,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.endpoints, err = newEndpointsFollower(s.store, c)
+	s.endpoints, err = newEndpointsFollower(s.store, c, func() { s.progress.reached(events.StreamEndpoints) })
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +64,23 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Ready tells whether there is a version to serve, and endpoints with it.
-func (s *Server) Ready() bool { return !s.Version().IsZero() && s.endpoints.synced() }
+// Reasons for which a server is not ready.
+var (
+	errNoVersion   = errors.New("no version of the routing is known yet")
+	errNoEndpoints = errors.New("no list of endpoints is complete yet")
+)
+
+// Ready is nil when there is a whole version to serve, and endpoints with it: from
+// the log or from the local copy. Otherwise it is the reason why not.
+func (s *Server) Ready() error {
+	switch {
+	case s.Version().IsZero():
+		return errNoVersion
+	case !s.endpoints.synced():
+		return errNoEndpoints
+	}
+	return nil
+}
 
 // Version is the version of the routing that is served; zero before the first.
 func (s *Server) Version() events.Version { return s.store.Version() }
@@ -71,6 +94,9 @@ func (s *Server) Run(ctx context.Context) error {
 	background.Go(func() { s.keepCopies(ctx) })
 	var log *Log
 	background.Go(func() { log = s.useLog(ctx) })
+	if s.Ready() == nil {
+		s.progress.wait(ctx, s.config.CopyPatience)
+	}
 
 	server := grpc.NewServer(s.options()...)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s.serve)
@@ -129,6 +155,15 @@ func (s *Server) useLog(ctx context.Context) *Log {
 		s.follow(ctx, events.StreamEndpoints, func() error { return s.endpoints.follow(ctx, log.Endpoints) })
 	})
 	readers.Go(func() { s.ledger.Run(ctx, log.Receipts) })
+	if log.Heartbeats != nil {
+		readers.Go(func() { s.ledger.Repeat(ctx, log.Heartbeats) })
+	}
+	if log.Measured != nil {
+		readers.Go(func() { s.metrics.lag.Measure(ctx, events.StreamSnapshots, log.Measured, s.metrics.read.Load) })
+	}
+	if endpoints, ok := log.Endpoints.(process.Measured); ok && log.Measured != nil {
+		readers.Go(func() { s.metrics.lag.Measure(ctx, events.StreamEndpoints, endpoints, s.endpoints.sequence) })
+	}
 	readers.Wait()
 	return &log
 }
@@ -144,21 +179,43 @@ func (s *Server) follow(ctx context.Context, stream string, read func() error) {
 }
 
 // followSnapshots takes versions over until reading fails or one does not follow.
+// It begins with the newest one: what Envoys have is never taken back by older ones
+// on the way there.
 func (s *Server) followSnapshots(ctx context.Context, open func(context.Context) (Snapshots, error)) error {
 	snapshots, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer snapshots.Close()
-	for {
-		var versions []*routing.Snapshot
-		if versions, err = snapshots.Next(ctx); err != nil {
-			return err
-		}
-		if err := s.store.Take(versions...); err != nil {
+	state, err := snapshots.Load(ctx)
+	if err != nil {
+		return err
+	}
+	if !state.Version.IsZero() {
+		if err := s.take(snapshots, state.Full()); err != nil {
 			return err
 		}
 	}
+	s.progress.reached(events.StreamSnapshots)
+	for {
+		versions, err := snapshots.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.take(snapshots, versions...); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Server) take(from Snapshots, versions ...*routing.Snapshot) error {
+	started := time.Now()
+	err := s.store.Take(versions...)
+	s.metrics.took(versions, time.Since(started), err)
+	if at, ok := from.(interface{ Position() events.Version }); ok && err == nil {
+		s.metrics.read.Store(at.Position().Sequence)
+	}
+	return err
 }
 
 // retry calls attempt until it succeeds or ctx ends, at ever longer intervals:

@@ -2,9 +2,11 @@ package xdsserver
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,7 +81,7 @@ func TestNothingIsServedBeforeAListOfEndpointsIsComplete(t *testing.T) {
 		}
 		return nil
 	})
-	if server.Ready() || len(e.View().Log) > 0 {
+	if server.Ready() == nil || len(e.View().Log) > 0 {
 		t.Errorf("ready %v, sent %v", server.Ready(), e.View())
 	}
 	s.slices()
@@ -126,7 +128,7 @@ func TestADamagedLocalCopyIsIgnored(t *testing.T) {
 			return Log{}, ctx.Err()
 		}
 	})
-	if server.Ready() {
+	if server.Ready() == nil {
 		t.Error("ready with a damaged copy")
 	}
 	close(reachable)
@@ -176,5 +178,65 @@ func TestAConfigThatCannotWorkIsRefused(t *testing.T) {
 	server.stop()
 	if d := time.Since(started); d > 5*time.Second {
 		t.Errorf("a server without a log took %s to stop", d)
+	}
+}
+
+func TestAServerThatComesBackTakesNothingBackWhileTheLogIsNear(t *testing.T) {
+	s := newSystem(t)
+	s.slices()
+	s.publish(site("one", "a")...)
+	server := s.serve("127.0.0.1:0", s.open)
+	eventually(t, "a local copy", func() error { _, err := os.Stat(filepath.Join(s.dir, "copy.rutter")); return err })
+	server.stop()
+	// While it is down, another one serves what is newer.
+	var last events.Version
+	for i := range 30 {
+		last = s.publish(slices.Concat(site("one", "a"), site(fmt.Sprint("host-", i), "b"))...)
+	}
+	server = s.serveWith("127.0.0.1:0", s.open, func(c *Config) { c.CopyPatience = time.Minute })
+	e := simulated(t, server)
+	awaitView(t, e, "two clusters", func(v simenvoy.View) bool { return len(v.Have[store.ClusterType]) == 2 })
+	if v := server.Version(); v != last {
+		t.Errorf("it serves %v first, not %v", v, last)
+	}
+	for _, line := range e.View().Log {
+		if strings.Contains(fmt.Sprint(line), "removed") {
+			t.Errorf("something was taken back: %v", line)
+		}
+	}
+}
+
+func TestTheLastReceiptIsRepeated(t *testing.T) {
+	s := newSystem(t)
+	heard, err := s.log.Listen(t.Context(), events.ReceiptHeartbeatSubject(testCluster, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer heard.Close()
+	s.slices()
+	version := s.publish(site("one", "a")...)
+	server := s.serve("127.0.0.1:0", s.open)
+	simulated(t, server)
+	s.awaitReceipt("the Envoy is connected", func(r *routing.Receipt) bool { return len(r.Envoys) == 1 })
+	for range 2 {
+		var r *routing.Receipt
+		for r == nil || len(r.Envoys) == 0 {
+			batch, err := heard.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sequence uint64
+			if r, sequence, err = routing.DecodeHeartbeat(batch[len(batch)-1]); err != nil {
+				t.Fatal(err)
+			}
+			if m, err := s.streams[events.StreamReceipts].Get(t.Context(), sequence); err != nil {
+				t.Fatal(err)
+			} else if recorded, err := routing.DecodeReceipt(m); err != nil || recorded.Time != r.Time {
+				t.Errorf("%+v is not what is recorded: %+v, %v", r, recorded, err)
+			}
+		}
+		if r.Server != "xds-0" || r.Envoys[0].Gateway != testGateway {
+			t.Errorf("got %+v of version %v", r, version)
+		}
 	}
 }

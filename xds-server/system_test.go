@@ -114,8 +114,10 @@ func (s *system) open(context.Context) (Log, error) {
 			}
 			return routing.Follow(ctx, streams[events.StreamSnapshots], bucket)
 		},
-		Endpoints: streams[events.StreamEndpoints],
-		Receipts:  streams[events.StreamReceipts],
+		Endpoints:  streams[events.StreamEndpoints],
+		Receipts:   streams[events.StreamReceipts],
+		Heartbeats: log,
+		Measured:   streams[events.StreamSnapshots],
 	}, nil
 }
 
@@ -132,15 +134,22 @@ type running struct {
 // serve starts a server at an address, "127.0.0.1:0" for any.
 func (s *system) serve(address string, open func(context.Context) (Log, error)) *running {
 	s.t.Helper()
+	return s.serveWith(address, open, func(*Config) {})
+}
+
+func (s *system) serveWith(address string, open func(context.Context) (Log, error), change func(*Config)) *running {
+	s.t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	server, err := New(Config{
+	c := Config{
 		Listener: listener, Name: "xds-0", Cluster: testCluster, Open: open, Identity: s.identity,
-		LocalCopy: s.dir, CopyEvery: 10 * time.Millisecond,
+		LocalCopy: s.dir, CopyEvery: 10 * time.Millisecond, CopyPatience: 300 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(s.t.Output(), nil)), Registerer: prometheus.NewRegistry(),
-	})
+	}
+	change(&c)
+	server, err := New(c)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -158,7 +158,9 @@ func (k *kubernetes) install(config *rest.Config) {
 		})
 	}
 	for _, resource := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes"} {
-		k.eventually(ctx, func() error { return client.Get().AbsPath("/apis/gateway.networking.k8s.io/v1/" + resource).Do(ctx).Error() })
+		k.eventually(ctx, func() error {
+			return client.Get().AbsPath("/apis/gateway.networking.k8s.io/v1/" + resource).Do(ctx).Error()
+		})
 	}
 }
 

@@ -1,9 +1,12 @@
 // Package receipts reports what the Envoys of this server hold.
 //
-//	streams ──Set, Remove──► Ledger ──Run──► one message of RECEIPTS per picture
+//	streams ──Set, Remove──► Ledger ──Run─────► one message of RECEIPTS per picture
+//	                           └─────Repeat──► the last of them, to whoever listens now
 //
 // Each message is the whole picture, so only the newest counts and none is ever
-// repeated. The package promises: a change goes out at once when nothing went out
+// recorded twice. What was recorded last is repeated every second in messages that
+// no stream stores: so whoever starts to listen knows soon what is, and a server
+// that crashed is known by its silence. The package promises: a change goes out at once when nothing went out
 // lately, and otherwise within [Interval]; exceptions (an Envoy came, went, or
 // refused something) do not wait for it; a log that cannot be written is tried
 // again with the picture of that moment, and nobody who reports is ever held up.
@@ -40,6 +43,11 @@ type Publisher interface {
 	Publish(ctx context.Context, messages ...events.Message) (last uint64, err error)
 }
 
+// Announcer says something to whoever listens. [events.Log] does.
+type Announcer interface {
+	Announce(ctx context.Context, m events.Message) error
+}
+
 // Config says in whose name is reported. All but Observer is required.
 type Config struct {
 	Server, Cluster string
@@ -56,6 +64,9 @@ type Ledger struct {
 	streams   map[uint64]routing.EnvoyReceipt
 	changed   bool
 	exception bool
+	// recorded is the last picture in RECEIPTS, at sequence; nil before the first.
+	recorded *routing.Receipt
+	sequence uint64
 	// wake holds a token when changed or exception was set.
 	wake chan struct{}
 }
@@ -146,16 +157,45 @@ func (l *Ledger) state() (changed, exception bool) {
 
 // Publish reports the present picture.
 func (l *Ledger) Publish(ctx context.Context, to Publisher) error {
-	message, err := routing.EncodeReceipt(l.Cluster, l.picture())
+	picture := l.picture()
+	message, err := routing.EncodeReceipt(l.Cluster, picture)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if _, err := to.Publish(ctx, message); err != nil {
+	sequence, err := to.Publish(ctx, message)
+	if err != nil {
 		return fmt.Errorf("publish receipt of %s: %w", l.Server, err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recorded, l.sequence = picture, sequence
 	return nil
+}
+
+// Repeat says the last recorded picture every so often until ctx ends, beginning
+// with the first one. What cannot be said is no loss: the silence says more.
+func (l *Ledger) Repeat(ctx context.Context, to Announcer) {
+	ticker := time.NewTicker(events.HeartbeatEvery)
+	defer ticker.Stop()
+	for {
+		l.mu.Lock()
+		recorded, sequence := l.recorded, l.sequence
+		l.mu.Unlock()
+		if recorded != nil {
+			if m, err := routing.EncodeHeartbeat(l.Cluster, recorded, sequence); err != nil {
+				l.Logger.Error("receipt cannot be repeated", slog.Any("error", err))
+			} else {
+				_ = to.Announce(ctx, m)
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // picture is everything that is known, and from here on counts as reported. Of

@@ -17,7 +17,7 @@ type metrics struct {
 	answers        *prometheus.CounterVec
 	responses      *prometheus.CounterVec
 	bytes          *prometheus.CounterVec
-	refusedStreams prometheus.Counter
+	refusedStreams *prometheus.CounterVec
 	unopened       prometheus.Counter
 }
 
@@ -36,9 +36,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rutter_xds_response_bytes_total", Help: "Bytes of responses sent, by type.",
 		}, []string{"type"}),
-		refusedStreams: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rutter_xds_streams_refused_total", Help: "Streams refused because the server has as many as it may.",
-		}),
+		refusedStreams: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rutter_xds_streams_refused_total", Help: "Streams refused, by reason: full, node (it does not say who it is), identity (its certificate is not that Gateway's).",
+		}, []string{"reason"}),
 		unopened: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rutter_xds_secrets_unopened_total", Help: "Secrets whose private key could not be unsealed.",
 		}),

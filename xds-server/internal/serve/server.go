@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
 )
@@ -24,7 +25,7 @@ type Ledger interface {
 	Remove(stream uint64)
 }
 
-// Config is what a [Server] works with. All but MaxStreams is required.
+// Config is what a [Server] works with. All but Acknowledged and MaxStreams is required.
 type Config struct {
 	Store  *store.Store
 	Keys   store.Keys
@@ -32,6 +33,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the rutter_xds_* metrics.
 	Registerer prometheus.Registerer
+	// Acknowledged is told that an Envoy, which held before, holds another version.
+	// It must not block.
+	Acknowledged func(now routing.EnvoyReceipt, before events.Version)
 	// MaxStreams is how many streams are served at a time; 2,000 when zero.
 	// Beyond it an Envoy is refused with RESOURCE_EXHAUSTED and tries again elsewhere.
 	MaxStreams int

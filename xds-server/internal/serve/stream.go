@@ -36,7 +36,7 @@ type deltaStream = grpc.BidiStreamingServer[discoveryv3.DeltaDiscoveryRequest, d
 func (s *Server) DeltaAggregatedResources(stream deltaStream) error {
 	if s.active.Add(1) > int64(s.MaxStreams) {
 		s.active.Add(-1)
-		s.metrics.refusedStreams.Inc()
+		s.metrics.refusedStreams.WithLabelValues("full").Inc()
 		return status.Errorf(codes.ResourceExhausted, "this xDS server serves %d streams already", s.MaxStreams)
 	}
 	defer s.active.Add(-1)
@@ -50,7 +50,7 @@ func (s *Server) DeltaAggregatedResources(stream deltaStream) error {
 		return ended(first.err)
 	}
 	node := first.request.GetNode()
-	if err := checkNode(node); err != nil {
+	if err := s.admit(stream.Context(), node); err != nil {
 		return err
 	}
 	session := &session{
@@ -63,6 +63,19 @@ func (s *Server) DeltaAggregatedResources(stream deltaStream) error {
 	}
 	session.logger = s.Logger.With(slog.String("name", node.GetCluster()), slog.String("node", node.GetId()))
 	return session.run(stream.Context(), first.request, requests)
+}
+
+// admit tells why a stream is not served.
+func (s *Server) admit(ctx context.Context, node *corev3.Node) error {
+	reason, err := "node", checkNode(node)
+	if err == nil {
+		reason, err = "identity", checkIdentity(ctx, node.GetCluster())
+	}
+	if err != nil {
+		s.metrics.refusedStreams.WithLabelValues(reason).Inc()
+		s.Logger.Warn("stream refused", slog.String("name", node.GetCluster()), slog.String("node", node.GetId()), slog.Any("error", err))
+	}
+	return err
 }
 
 // checkNode: node.cluster names the Gateway, node.id the Envoy.
@@ -220,8 +233,12 @@ func (s *session) report() {
 	if now.Held == s.receipt.Held && !exception {
 		return
 	}
+	before := s.receipt.Held
 	s.receipt.Held, s.receipt.HeldAt, s.receipt.Refused = now.Held, now.HeldAt, now.Refused
 	s.Ledger.Set(s.id, s.receipt, exception)
+	if s.Acknowledged != nil && now.Held != before {
+		s.Acknowledged(s.receipt, before)
+	}
 }
 
 func (s *session) count() {
