@@ -61,3 +61,19 @@ func setCapabilities(capabilities []uintptr) error {
 	}
 	return unix.Capset(&header, &data[0])
 }
+
+// Capability returns the number of a capability that pods name, without CAP_.
+func Capability(name string) (uintptr, error) {
+	known := map[string]uintptr{
+		"AUDIT_WRITE": unix.CAP_AUDIT_WRITE, "CHOWN": unix.CAP_CHOWN, "DAC_OVERRIDE": unix.CAP_DAC_OVERRIDE,
+		"FOWNER": unix.CAP_FOWNER, "FSETID": unix.CAP_FSETID, "KILL": unix.CAP_KILL, "MKNOD": unix.CAP_MKNOD,
+		"NET_ADMIN": unix.CAP_NET_ADMIN, "NET_BIND_SERVICE": unix.CAP_NET_BIND_SERVICE, "NET_RAW": unix.CAP_NET_RAW,
+		"SETFCAP": unix.CAP_SETFCAP, "SETGID": unix.CAP_SETGID, "SETPCAP": unix.CAP_SETPCAP, "SETUID": unix.CAP_SETUID,
+		"SYS_CHROOT": unix.CAP_SYS_CHROOT, "SYS_PTRACE": unix.CAP_SYS_PTRACE,
+	}
+	number, found := known[name]
+	if !found {
+		return 0, fmt.Errorf("capability %s is not supported", name)
+	}
+	return number, nil
+}
