@@ -62,12 +62,13 @@ func (p *ControlPlane) start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends what runs, in the opposite order.
+// Stop ends what runs, in the opposite order and without asking: what they would tidy
+// up ends as well.
 func (p *ControlPlane) Stop() error {
 	var errs []error
 	for _, process := range []*Process{p.ControllerManager, p.APIServer, p.Etcd} {
 		if process != nil {
-			errs = append(errs, process.Stop())
+			errs = append(errs, process.Kill())
 		}
 	}
 	return errors.Join(errs...)

@@ -118,7 +118,7 @@ func (c *container) once(ctx context.Context) (how corev1.ContainerStateTerminat
 	started := metav1.Now().Rfc3339Copy()
 	c.setRunning(process, log)
 	defer c.setRunning(nil, log)
-	c.states.running(c.spec.Name, started)
+	c.states.running(c.spec.Name, started, c.restarts)
 
 	watched, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -145,7 +145,7 @@ func (c *container) end(process *sandbox.Container, log *logFile, started metav1
 	code, signal := process.Exit()
 	how := corev1.ContainerStateTerminated{
 		ExitCode: int32(code), Signal: int32(signal), Reason: "Completed",
-		StartedAt: started, FinishedAt: metav1.Now().Rfc3339Copy(), ContainerID: "process://" + c.pod.Name + "/" + c.spec.Name,
+		StartedAt: started, FinishedAt: metav1.Now().Rfc3339Copy(), ContainerID: containerID(c.pod, c.spec.Name),
 	}
 	if code != 0 {
 		how.Reason, how.Message = "Error", reason

@@ -56,8 +56,9 @@ func (s *states) waiting(name, reason, message string) {
 	})
 }
 
-func (s *states) running(name string, since metav1.Time) {
+func (s *states) running(name string, since metav1.Time, restarts int32) {
 	s.change(name, func(o *observation) {
+		o.restarts = restarts
 		o.state = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: since}}
 	})
 }
@@ -73,7 +74,6 @@ func (s *states) terminated(name string, how corev1.ContainerStateTerminated) {
 func (s *states) again(name, reason, message string) {
 	s.change(name, func(o *observation) {
 		o.last = o.state
-		o.restarts++
 		o.state = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
 	})
 }

@@ -29,8 +29,8 @@ func statusOf(pod *corev1.Pod, f facts) corev1.PodStatus {
 		status.StartTime = &f.now
 	}
 	status.QOSClass = qosOf(&status)
-	status.InitContainerStatuses = containerStatuses(pod.Spec.InitContainers, f)
-	status.ContainerStatuses = containerStatuses(pod.Spec.Containers, f)
+	status.InitContainerStatuses = containerStatuses(pod, pod.Spec.InitContainers, f)
+	status.ContainerStatuses = containerStatuses(pod, pod.Spec.Containers, f)
 	status.Phase = phaseOf(pod, status.InitContainerStatuses, status.ContainerStatuses)
 
 	initialized := allInitialized(pod, status.InitContainerStatuses)
@@ -63,7 +63,12 @@ func qosOf(status *corev1.PodStatus) corev1.PodQOSClass {
 	return status.QOSClass // set by the API server, and never changed
 }
 
-func containerStatuses(containers []corev1.Container, f facts) []corev1.ContainerStatus {
+// containerID names a container as a runtime would.
+func containerID(pod *corev1.Pod, container string) string {
+	return "process://" + string(pod.UID) + "/" + container
+}
+
+func containerStatuses(pod *corev1.Pod, containers []corev1.Container, f facts) []corev1.ContainerStatus {
 	var statuses []corev1.ContainerStatus
 	for i := range containers {
 		container := &containers[i]
@@ -75,9 +80,12 @@ func containerStatuses(containers []corev1.Container, f facts) []corev1.Containe
 				state.Waiting.Reason, state.Waiting.Message = "ContainerCreating", f.problem
 			}
 		}
-		started := observed.started
+		started, id := observed.started, ""
+		if state.Running != nil || state.Terminated != nil {
+			id = containerID(pod, container.Name)
+		}
 		statuses = append(statuses, corev1.ContainerStatus{
-			Name: container.Name, Image: container.Image, ImageID: container.Image,
+			Name: container.Name, Image: container.Image, ImageID: container.Image, ContainerID: id,
 			State: state, LastTerminationState: observed.last,
 			RestartCount: observed.restarts, Ready: observed.ready, Started: &started,
 		})
