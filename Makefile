@@ -35,9 +35,21 @@ lint: bin/golangci-lint ## check the style and the arrows between packages
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
 	bin/golangci-lint run ./...
+	@$(MAKE) --no-print-directory -C conformance lint
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/helm: tools/helm/go.mod tools/helm/go.sum
+	cd tools/helm && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
+
+.PHONY: cluster
+cluster: build envoy ## run a Kubernetes cluster on this machine until Ctrl-C, without containers (ARGS='-- COMMAND' runs that in it)
+	@$(MAKE) --no-print-directory -C conformance cluster
+
+.PHONY: conformance
+conformance: build envoy bin/helm ## run the official conformance suite against the chart (its flags in ARGS: one run, with these)
+	@$(MAKE) --no-print-directory -C conformance $(if $(ARGS),suite,all)
 
 .PHONY: bench
 bench: envoy ## run all benchmarks

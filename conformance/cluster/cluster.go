@@ -44,6 +44,7 @@ type Cluster struct {
 	ControlPlane *controlplane.ControlPlane
 
 	cfg     Config
+	network *podnet.Network
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	lock    *os.File
@@ -74,6 +75,7 @@ func (c *Cluster) start(ctx, running context.Context) error {
 	if err != nil {
 		return fmt.Errorf("network of pods: %w", err)
 	}
+	c.network = network
 	for _, prefix := range []netip.Prefix{clusterIPs, loadBalancers} {
 		if err := podnet.AddLocal(prefix); err != nil {
 			return err
@@ -189,6 +191,9 @@ func (c *Cluster) Stop() error {
 	errs := c.errs
 	if c.ControlPlane != nil {
 		errs = append(errs, c.ControlPlane.Stop())
+	}
+	if c.network != nil {
+		errs = append(errs, c.network.Close())
 	}
 	if c.lock != nil {
 		errs = append(errs, os.RemoveAll(c.state()), c.lock.Close())

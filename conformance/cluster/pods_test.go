@@ -399,7 +399,7 @@ func (r *rig) awaitGone(name string) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("it is there: %v", err)
+		return fmt.Errorf("it is there: %w", err)
 	})
 }
 

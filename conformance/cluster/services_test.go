@@ -37,7 +37,7 @@ func TestAServiceAnswersUnderAllItsAddresses(t *testing.T) {
 	r.eventually("an address of a load balancer", func() error {
 		found, err := r.CoreV1().Services(r.namespace).Get(r.Context(), "web", metav1.GetOptions{})
 		if err != nil || len(found.Status.LoadBalancer.Ingress) != 1 {
-			return fmt.Errorf("%v, %v", found.Status, err)
+			return fmt.Errorf("it is %v: %w", found.Status, err)
 		}
 		balanced = found.Status.LoadBalancer.Ingress[0].IP
 		return nil
@@ -80,7 +80,7 @@ func TestALoadBalancerGivesTheAddressThatWasAskedFor(t *testing.T) {
 	r.eventually("the address", func() error {
 		found, err := r.CoreV1().Services(r.namespace).Get(r.Context(), "usable", metav1.GetOptions{})
 		if err != nil || len(found.Status.LoadBalancer.Ingress) != 1 || found.Status.LoadBalancer.Ingress[0].IP != cluster.UsableAddress.String() {
-			return fmt.Errorf("%v, %v", found.Status, err)
+			return fmt.Errorf("it is %v: %w", found.Status, err)
 		}
 		return nil
 	})
@@ -141,7 +141,7 @@ func TestDatagramsGoThereAndBack(t *testing.T) {
 		}
 		var answer struct{ Request, Pod string }
 		if err := json.Unmarshal(buffer[:n], &answer); err != nil || answer.Request != "hello" || answer.Pod != "udp" {
-			return fmt.Errorf("%s, %v", buffer[:n], err)
+			return fmt.Errorf("%s: %w", buffer[:n], err)
 		}
 		return nil
 	})
@@ -196,7 +196,7 @@ func TestAStatefulSetHasNamesAndKeepsItsData(t *testing.T) {
 	r.eventually("another db-0", func() error {
 		again, err := r.CoreV1().Pods(r.namespace).Get(r.Context(), "db-0", metav1.GetOptions{})
 		if err != nil || again.UID == first.UID {
-			return fmt.Errorf("not yet: %v", err)
+			return fmt.Errorf("not yet: %w", err)
 		}
 		return isReady(again)
 	})

@@ -1,9 +1,159 @@
-package suite_test
+package suite
 
 import (
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/gateway-api/conformance"
+	confv1 "sigs.k8s.io/gateway-api/conformance/apis/v1"
+	official "sigs.k8s.io/gateway-api/conformance/utils/suite"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/conformance/cluster"
 )
 
-func TestConformance(t *testing.T) { conformance.RunConformance(t) }
+var (
+	channel = flag.String("channel", string(Experimental), "which CRDs are installed: standard or experimental")
+	update  = flag.Bool("update", false, "accept the report as it is")
+)
+
+func TestMain(m *testing.M) { os.Exit(cluster.Main(m.Run)) }
+
+// TestConformance is the official suite, against the chart. It takes the flags of the
+// suite; with any that leaves something out, the report is not compared.
+func TestConformance(t *testing.T) {
+	chart, err := filepath.Abs("../../deploy/helm/rutter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := chartVersion(filepath.Join(chart, "Chart.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := startCluster(t)
+	begin := time.Now()
+	tools := &programs{bin: "../../bin", kubeconfig: started.Kubeconfig}
+	if err := tools.installCRDs(t.Context(), Channel(*channel)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tools.installChart(t.Context(), chart); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("Rutter is ready after %.1f s", time.Since(begin).Seconds())
+
+	t.Setenv("KUBECONFIG", started.Kubeconfig)
+	options := conformance.DefaultOptions(t)
+	complete(&options, version)
+	report := options.ReportOutputPath
+	begin = time.Now()
+	t.Run("Suite", func(t *testing.T) { conformance.RunConformanceWithOptions(t, options) })
+	t.Logf("the suite took %.1f min", time.Since(begin).Minutes())
+	if !isWhole() {
+		return
+	}
+	checkReport(t, report)
+}
+
+// complete adds what the flags of the suite do not say.
+func complete(options *official.ConformanceOptions, version string) {
+	given := make(map[string]bool)
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	byDefault := func(name string, set func()) {
+		if !given[name] {
+			set()
+		}
+	}
+	byDefault("gateway-class", func() { options.GatewayClassName = "rutter" })
+	if !given["supported-features"] {
+		byDefault("all-features", func() { options.EnableAllSupportedFeatures = true })
+		byDefault("exempt-features", func() { options.ExemptFeatures = exempt(Channel(*channel)) })
+	}
+	byDefault("conformance-profiles", func() {
+		options.ConformanceProfiles = []official.ConformanceProfileName{official.GatewayHTTPConformanceProfileName}
+	})
+	byDefault("usable-address", func() {
+		kind := gatewayv1.IPAddressType
+		options.UsableNetworkAddresses = []gatewayv1.GatewaySpecAddress{{Type: &kind, Value: cluster.UsableAddress.String()}}
+	})
+	byDefault("unusable-address", func() {
+		kind := gatewayv1.HostnameAddressType
+		options.UnusableNetworkAddresses = []gatewayv1.GatewaySpecAddress{{Type: &kind, Value: "unusable.example.invalid"}}
+	})
+	byDefault("report-output", func() { options.ReportOutputPath = filepath.Join(clusterDir, "report.yaml") })
+	if options.Implementation.Organization == "" {
+		options.Implementation = confv1.Implementation{
+			Organization: "rutter-gateway", Project: "rutter", URL: "https://github.com/rutter-gateway/rutter", Version: version,
+			Contact: []string{"https://github.com/rutter-gateway/rutter/issues/new"},
+		}
+	}
+}
+
+// isWhole tells whether everything was tested that is claimed.
+func isWhole() bool {
+	whole := true
+	flag.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "run-test", "skip-tests", "supported-features", "exempt-features", "conformance-profiles", "skip-provisional-tests", "fail-fast":
+			whole = false
+		}
+	})
+	return whole
+}
+
+// checkReport compares the report with the committed one, or replaces that.
+func checkReport(t *testing.T, path string) {
+	found, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join("..", "reports", *channel+"-default-report.yaml")
+	if *update {
+		if err := os.WriteFile(kept, found, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	committed, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if difference := compareReports(committed, found); difference != "" {
+		t.Errorf("the report is another one than reports/%s (accept it with -update):\n%s", filepath.Base(kept), difference)
+	}
+}
+
+// clusterDir is where the logs of all pods are found after a failure.
+const clusterDir = "../.cluster"
+
+func startCluster(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	dir, err := filepath.Abs(clusterDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, err := filepath.Abs("../../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, err := cluster.Start(t.Context(), cluster.Config{
+		Dir: dir, Bin: bin, Images: cluster.DefaultImages(bin),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := started.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("logs of pods and control plane: %s", started.Logs)
+		}
+	})
+	return started
+}

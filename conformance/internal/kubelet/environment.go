@@ -119,7 +119,7 @@ func (k *Kubelet) configMap(namespace, name string, optional *bool) (map[string]
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ConfigMap %s: %w", name, err)
+		return nil, fmt.Errorf("get ConfigMap %s: %w", name, err)
 	}
 	values := make(map[string]string, len(found.Data)+len(found.BinaryData))
 	maps.Copy(values, found.Data)
@@ -136,7 +136,7 @@ func (k *Kubelet) secret(namespace, name string, optional *bool) (map[string]str
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Secret %s: %w", name, err)
+		return nil, fmt.Errorf("get Secret %s: %w", name, err)
 	}
 	values := make(map[string]string, len(found.Data))
 	for key, value := range found.Data {

@@ -49,6 +49,14 @@ func New(prefix netip.Prefix) (*Network, error) {
 	return network, nil
 }
 
+// Close removes the bridge. Pods that are still there are cut off.
+func (n *Network) Close() error {
+	if err := netlink.LinkDel(n.bridge); err != nil {
+		return fmt.Errorf("remove bridge %s: %w", bridgeName, err)
+	}
+	return nil
+}
+
 // Node is the address of the node on the network of the pods.
 func (n *Network) Node() netip.Addr { return n.node }
 

@@ -1,0 +1,60 @@
+package suite
+
+import (
+	"strings"
+
+	"sigs.k8s.io/gateway-api/pkg/features"
+)
+
+// Channel is a release channel of the Gateway API: which CRDs are installed.
+type Channel string
+
+// The two channels.
+const (
+	Standard     Channel = "standard"
+	Experimental Channel = "experimental"
+)
+
+// notYet are the features that Rutter does not claim so far. A feature leaves this list
+// in the change that makes it work.
+var notYet = []features.FeatureName{
+	// other kinds of routes
+	features.SupportGRPCRoute,
+	features.SupportGRPCRouteNamedRouteRule,
+	features.SupportGRPCRouteRequestHeaderModifier,
+	features.SupportTCPRoute,
+	features.SupportTLSRoute,
+	features.SupportTLSRouteModeMixed,
+	features.SupportTLSRouteModeTerminate,
+	features.SupportUDPRoute,
+
+	// listeners from elsewhere, and what they do with requests
+	features.SupportGatewayListenerFilters,
+	features.SupportListenerSet,
+
+	// TLS to backends, certificates of clients
+	features.SupportBackendTLSPolicy,
+	features.SupportBackendTLSPolicySANValidation,
+	features.SupportClusterTrustBundle,
+	features.SupportGatewayBackendClientCertificate,
+	features.SupportGatewayFrontendClientCertificateValidation,
+	features.SupportGatewayFrontendClientCertificateValidationInsecureFallback,
+
+	// addresses
+	features.SupportGatewayAddressRoutability,
+	features.SupportGatewayAddressRoutabilityCluster,
+}
+
+// exempt are the features that the suite is not to ask for, on a channel.
+func exempt(channel Channel) []features.FeatureName {
+	result := append([]features.FeatureName{}, notYet...)
+	for feature := range features.AllFeatures {
+		switch {
+		case strings.HasPrefix(string(feature.Name), "Mesh"):
+			result = append(result, feature.Name) // a gateway is no mesh
+		case channel == Standard && feature.Channel == features.FeatureChannelExperimental:
+			result = append(result, feature.Name) // its fields are not in the CRDs
+		}
+	}
+	return result
+}

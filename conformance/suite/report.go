@@ -1,0 +1,67 @@
+package suite
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// date is the one line of a report that is another one each time.
+var date = regexp.MustCompile(`(?m)^date: .*$`)
+
+// compareReports returns how two reports differ, apart from their dates: nothing, or
+// the lines that only one of them has.
+func compareReports(committed, found []byte) string {
+	before, after := lines(committed), lines(found)
+	var result strings.Builder
+	for _, line := range only(before, after) {
+		fmt.Fprintf(&result, "- %s\n", line)
+	}
+	for _, line := range only(after, before) {
+		fmt.Fprintf(&result, "+ %s\n", line)
+	}
+	if result.Len() == 0 && strings.Join(before, "\n") != strings.Join(after, "\n") {
+		return "the same lines in another order\n"
+	}
+	return result.String()
+}
+
+func lines(report []byte) []string {
+	return strings.Split(date.ReplaceAllString(string(report), "date: any"), "\n")
+}
+
+// only are the lines of one that the other has not, or not as often.
+func only(one, other []string) []string {
+	counts := make(map[string]int)
+	for _, line := range other {
+		counts[line]++
+	}
+	var result []string
+	for _, line := range one {
+		if counts[line]--; counts[line] < 0 {
+			result = append(result, line)
+		}
+	}
+	return result
+}
+
+// chartVersion is the version of Rutter that a chart installs, which the report names.
+func chartVersion(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	var chart struct {
+		AppVersion string `json:"appVersion"`
+	}
+	if err := yaml.Unmarshal(content, &chart); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	if chart.AppVersion == "" {
+		return "", fmt.Errorf("%s has no appVersion", path)
+	}
+	return "v" + strings.TrimPrefix(chart.AppVersion, "v"), nil
+}

@@ -1,0 +1,37 @@
+package suite
+
+import "testing"
+
+func TestReportsAreComparedApartFromTheirDate(t *testing.T) {
+	const report = "date: \"2026-11-24\"\nprofiles:\n- name: GATEWAY-HTTP\n  core: success\n"
+	for _, test := range []struct{ name, found, want string }{
+		{"the same", "date: \"2027-01-01\"\nprofiles:\n- name: GATEWAY-HTTP\n  core: success\n", ""},
+		{"another result", "date: x\nprofiles:\n- name: GATEWAY-HTTP\n  core: failure\n", "-   core: success\n+   core: failure\n"},
+		{"a line more", report + "mode: default\n", "+ mode: default\n"},
+		{"a line twice", report + "  core: success\n", "+   core: success\n"},
+		{"another order", "date: x\n- name: GATEWAY-HTTP\nprofiles:\n  core: success\n", "the same lines in another order\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := compareReports([]byte(report), []byte(test.found)); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestEveryFeatureThatIsExemptExists(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, name := range exempt(Standard) {
+		seen[string(name)] = true
+	}
+	for _, want := range []string{"MeshConsumerRoute", "GRPCRoute", "HTTPRouteDestinationPortMatching"} {
+		if !seen[want] {
+			t.Errorf("%s is asked for", want)
+		}
+	}
+	for _, never := range []string{"Gateway", "HTTPRoute", "ReferenceGrant", "HTTPRouteCORS"} {
+		if seen[never] {
+			t.Errorf("%s is not asked for", never)
+		}
+	}
+}
