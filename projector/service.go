@@ -14,6 +14,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
 	"github.com/rutter-gateway/rutter/projector/internal/checkpoint"
 	"github.com/rutter-gateway/rutter/projector/replay"
 )
@@ -187,7 +188,7 @@ func (s *Service) restore(ctx context.Context) (behind uint64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("open EVENTS: %w", err)
 	}
-	state, err := checkpoint.Load(ctx, s.Folds, info, info.Last)
+	state, err := checkpoint.Load(ctx, s.Folds, info, info.Last, fold.Values) // checkpoints are made beside this, from the log
 	if err != nil {
 		return 0, err
 	}
@@ -209,7 +210,6 @@ func (s *Service) restore(ctx context.Context) (behind uint64, err error) {
 		return 0, fmt.Errorf("open SNAPSHOTS: %w", err)
 	}
 	s.chunk = min(chunkBytes, snapshots.MaxData)
-	state.Slim() // checkpoints are made beside this, from the log
 	s.engine = replay.FromState(state)
 	s.engine.Resume(published)
 	return info.Last, nil

@@ -3,6 +3,7 @@ package fold
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -11,17 +12,17 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// checkpoint is the stored form of a whole state.
-type checkpoint struct {
-	Format   int                `json:"format"`
-	Version  events.Version     `json:"version"`
-	Time     time.Time          `json:"time"`
-	Epoch    uint64             `json:"epoch"`
-	Settings events.Settings    `json:"settings"`
-	Chain    routing.Digest     `json:"chain"`
-	Synced   []string           `json:"synced"`
-	Objects  []checkpointObject `json:"objects"`
-	Verdicts []events.Verdict   `json:"verdicts,omitempty"`
+// A checkpoint is the stored form of a whole state: a JSON object of what head
+// has, and then the lists objects and verdicts. It is large, so that it is written
+// and read one object at a time.
+type head struct {
+	Format   int             `json:"format"`
+	Version  events.Version  `json:"version"`
+	Time     time.Time       `json:"time"`
+	Epoch    uint64          `json:"epoch"`
+	Settings events.Settings `json:"settings"`
+	Chain    routing.Digest  `json:"chain"`
+	Synced   []string        `json:"synced"`
 }
 
 type checkpointObject struct {
@@ -33,57 +34,101 @@ type checkpointObject struct {
 	Good json.RawMessage `json:"good,omitempty"`
 }
 
-// MarshalJSON is the state as a checkpoint: [State.UnmarshalJSON] gives back a
-// state that folds on exactly as this one would. The same state has the same bytes.
-func (s *State) MarshalJSON() ([]byte, error) {
-	if s.slim {
-		panic("fold: a slim state has no bytes to make a checkpoint of")
+// Write writes the state as a checkpoint: [State.Read] gives a state that folds on
+// exactly as this one would. The same state has the same bytes.
+func (s *State) Write(out io.Writer) error {
+	if s.content == Values {
+		panic("fold: a state of values has no bytes to make a checkpoint of")
 	}
-	c := checkpoint{
-		Format: routing.FormatVersion, Version: s.Version, Time: s.Time, Epoch: s.Epoch, Settings: s.Settings, Chain: s.Chain,
-	}
+	h := head{Format: routing.FormatVersion, Version: s.Version, Time: s.Time, Epoch: s.Epoch, Settings: s.Settings, Chain: s.Chain}
 	for _, resource := range slices.Sorted(maps.Keys(s.synced)) {
 		if s.synced[resource] {
-			c.Synced = append(c.Synced, resource)
+			h.Synced = append(h.Synced, resource)
 		}
 	}
+	w := routing.NewStreamWriter(out, h)
+	w.List("objects")
 	for _, key := range s.Keys() {
 		o := s.Object(key)
 		stored := checkpointObject{Key: key, Sequence: o.Sequence, Since: o.Since, Data: o.raw}
 		if o.Problem != "" {
 			stored.Good = o.good
 		}
-		c.Objects = append(c.Objects, stored)
+		w.Add(stored)
+	}
+	if len(s.refused) > 0 {
+		w.List("verdicts")
 	}
 	for _, key := range s.refused {
-		c.Verdicts = append(c.Verdicts, s.verdicts[key])
+		w.Add(s.verdicts[key])
 	}
-	return json.Marshal(c)
+	return w.End()
 }
 
-// UnmarshalJSON undoes [State.MarshalJSON].
-func (s *State) UnmarshalJSON(data []byte) error {
-	var c checkpoint
-	if err := json.Unmarshal(data, &c); err != nil {
+// Read undoes [State.Write]. Of each object it keeps what s keeps.
+func (s *State) Read(d *json.Decoder) error {
+	fresh := NewState("")
+	fresh.content = s.content
+	fields := map[string]json.RawMessage{}
+	err := routing.Fields(d, func(name string) error {
+		switch name {
+		case "objects":
+			return routing.Items(d, func() error { return fresh.readObject(d) })
+		case "verdicts":
+			return routing.Items(d, func() error { return fresh.readVerdict(d) })
+		}
+		var value json.RawMessage
+		err := d.Decode(&value)
+		fields[name] = value
+		return err
+	})
+	if err == nil {
+		err = fresh.setHead(fields)
+	}
+	if err != nil {
 		return fmt.Errorf("read checkpoint: %w", err)
 	}
-	if c.Format != routing.FormatVersion {
-		return fmt.Errorf("read checkpoint: %w: format %d, this build reads %d", routing.ErrFormat, c.Format, routing.FormatVersion)
+	*s = *fresh
+	return nil
+}
+
+func (s *State) setHead(fields map[string]json.RawMessage) error {
+	var h head
+	data, err := json.Marshal(fields)
+	if err == nil {
+		err = json.Unmarshal(data, &h)
 	}
-	*s = *NewState(c.Version.Incarnation)
-	s.Version, s.Time, s.Epoch, s.Settings, s.Chain = c.Version, c.Time, c.Epoch, c.Settings, c.Chain
-	for _, resource := range c.Synced {
+	if err != nil {
+		return err
+	}
+	if h.Format != routing.FormatVersion {
+		return fmt.Errorf("%w: format %d, this build reads %d", routing.ErrFormat, h.Format, routing.FormatVersion)
+	}
+	s.Version, s.Time, s.Epoch, s.Settings, s.Chain = h.Version, h.Time, h.Epoch, h.Settings, h.Chain
+	for _, resource := range h.Synced {
 		s.synced[resource] = true
 	}
-	for _, o := range c.Objects {
-		if o.Good != nil {
-			s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Good})
-		}
-		s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Data})
-		s.Object(o.Key).Since = o.Since
+	return nil
+}
+
+func (s *State) readObject(d *json.Decoder) error {
+	var o checkpointObject
+	if err := d.Decode(&o); err != nil {
+		return err
 	}
-	for _, v := range c.Verdicts {
-		s.addVerdict(v)
+	if o.Good != nil {
+		s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Good})
 	}
+	s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Data})
+	s.Object(o.Key).Since = o.Since
+	return nil
+}
+
+func (s *State) readVerdict(d *json.Decoder) error {
+	var v events.Verdict
+	if err := d.Decode(&v); err != nil {
+		return err
+	}
+	s.addVerdict(v)
 	return nil
 }

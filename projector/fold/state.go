@@ -36,8 +36,8 @@ type State struct {
 	// changes it for ever after.
 	Chain routing.Digest
 
-	// slim states keep no recorded bytes, see Slim.
-	slim bool
+	// content is what is kept of each object.
+	content Content
 	// partial states began after events that are lost, see After.
 	partial  bool
 	synced   map[string]bool
@@ -68,6 +68,17 @@ type Object struct {
 	raw, good []byte
 }
 
+// Content says what a state keeps of each object. It folds alike whatever that is.
+type Content uint8
+
+// What is kept: a state of Values cannot be written as a checkpoint, and one of
+// Bytes can be nothing else.
+const (
+	Everything Content = iota
+	Values             // what is decoded
+	Bytes              // what is recorded
+)
+
 // VerdictKey names a published resource that Envoy refused.
 type VerdictKey struct{ Gateway, Type, Name, Digest string }
 
@@ -93,15 +104,23 @@ func After(incarnation string, sequence uint64) *State {
 // them are lost and no whole list has followed yet.
 func (s *State) Partial() bool { return s.partial }
 
-// Slim drops the recorded bytes of all objects, now and from here on. They are only
-// needed for a checkpoint: a slim state folds and routes as any other, and cannot
-// be marshalled.
-func (s *State) Slim() {
-	s.slim = true
+// Keep drops what content leaves out of all objects, now and from here on.
+func (s *State) Keep(content Content) {
+	s.content = content
 	for _, byKey := range s.objects {
 		for _, o := range byKey { //determinism: each object by itself
-			o.raw, o.good = nil, nil
+			o.keep(content)
 		}
+	}
+}
+
+func (o *Object) keep(content Content) {
+	switch content {
+	case Everything:
+	case Values:
+		o.raw, o.good = nil, nil
+	case Bytes:
+		o.Value = nil
 	}
 }
 
@@ -257,7 +276,7 @@ func (s *State) put(e events.Event) {
 	next := &Object{Key: e.Key, Sequence: e.Sequence, raw: e.Data}
 	if err := next.decode(e.Data); err != nil {
 		next.Problem = err.Error()
-		if last := byKey[e.Key]; last != nil && last.Value != nil {
+		if last := byKey[e.Key]; last != nil && (last.Value != nil || last.good != nil) {
 			kept := *last
 			kept.raw, kept.Sequence, kept.Problem = next.raw, next.Sequence, next.Problem
 			next = &kept
@@ -269,8 +288,6 @@ func (s *State) put(e events.Event) {
 	if last := byKey[e.Key]; last != nil && last.UID == next.UID && last.Generation == next.Generation {
 		next.Since = last.Since
 	}
-	if s.slim {
-		next.raw, next.good = nil, nil
-	}
+	next.keep(s.content)
 	byKey[e.Key] = next
 }

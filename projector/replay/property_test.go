@@ -1,6 +1,8 @@
 package replay_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -89,10 +91,10 @@ func TestWholeLogEqualsCheckpointAndTail(t *testing.T) {
 		for _, cut := range []int{1, 20, 45} {
 			first, sofar := replay.New("test"), routing.NewState()
 			project(t, first, list[:cut], 1, sofar)
-			data, err := first.State().MarshalJSON()
-			must(t, err)
+			var data bytes.Buffer
+			must(t, first.State().Write(&data))
 			state := fold.NewState("")
-			must(t, state.UnmarshalJSON(data))
+			must(t, state.Read(json.NewDecoder(&data)))
 			second := replay.FromState(state)
 			second.Resume(sofar)
 			project(t, second, list[cut:], 1, sofar)

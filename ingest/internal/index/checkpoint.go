@@ -1,11 +1,13 @@
 package index
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
-	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -14,35 +16,19 @@ import (
 // Bucket is the object store of the checkpoints of the index.
 const Bucket = "rutter-ingest"
 
-// stored is the form of a checkpoint.
-type stored struct {
-	Position        events.Version   `json:"position"`
-	ResourceVersion uint64           `json:"resourceVersion"`
-	Begun           Mark             `json:"begun"`
-	Whole           Mark             `json:"whole"`
-	Recipient       string           `json:"recipient,omitempty"`
-	Entries         map[string]Entry `json:"entries"`
+// A checkpoint is a JSON object of what head has, and then entries: a map from keys
+// as text to each [Entry]. It is written and read one entry at a time.
+type head struct {
+	Position        events.Version `json:"position"`
+	ResourceVersion uint64         `json:"resourceVersion"`
+	Begun           Mark           `json:"begun"`
+	Whole           Mark           `json:"whole"`
+	Recipient       string         `json:"recipient,omitempty"`
 }
 
 // Save stores the index of a stream under its name.
 func (x *Index) Save(ctx context.Context, bucket events.Bucket, name string, stream events.Stream) error {
-	s := stored{
-		Position: x.Position, ResourceVersion: x.ResourceVersion,
-		Begun: x.Begun, Whole: x.Whole, Recipient: x.Recipient, Entries: make(map[string]Entry, len(x.Entries)),
-	}
-	for key, e := range x.Entries {
-		s.Entries[key.String()] = *e
-	}
-	err := x.Payloads(ctx, stream, math.MaxUint64, func(key events.Key, e *Entry, payload []byte) error {
-		with := *e
-		with.Payload = payload
-		s.Entries[key.String()] = with
-		return nil
-	})
-	if err != nil && !errors.Is(err, ErrLost) {
-		return fmt.Errorf("store index of %s: %w", name, err)
-	}
-	data, encoding, err := routing.Marshal(s)
+	data, encoding, err := routing.MarshalStream(func(out io.Writer) error { return x.write(ctx, out, stream) })
 	if err == nil {
 		err = bucket.Put(ctx, name, append([]byte(encoding+"\n"), data...))
 	}
@@ -50,6 +36,28 @@ func (x *Index) Save(ctx context.Context, bucket events.Bucket, name string, str
 		return fmt.Errorf("store index of %s: %w", name, err)
 	}
 	return nil
+}
+
+func (x *Index) write(ctx context.Context, out io.Writer, stream events.Stream) error {
+	w := routing.NewStreamWriter(out, head{x.Position, x.ResourceVersion, x.Begun, x.Whole, x.Recipient})
+	w.Map("entries")
+	with := map[events.Key]bool{}
+	err := x.Payloads(ctx, stream, math.MaxUint64, func(key events.Key, e *Entry, payload []byte) error {
+		entry := *e
+		entry.Payload = payload
+		w.AddField(key.String(), entry)
+		with[key] = true
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrLost) {
+		return err
+	}
+	for key, e := range x.Entries {
+		if !with[key] {
+			w.AddField(key.String(), e)
+		}
+	}
+	return w.End()
 }
 
 // Load folds the checkpoint of a stream, if there is one of this incarnation, and
@@ -74,11 +82,7 @@ func Load(ctx context.Context, bucket events.Bucket, name string, stream events.
 		return nil, err
 	}
 	for key, e := range x.Entries {
-		switch {
-		case key.Resource != events.EndpointSlices:
-		case e.Sequence >= info.First:
-			e.Payload = nil
-		case e.Payload == nil:
+		if key.Resource == events.EndpointSlices && e.Sequence < info.First && e.Payload == nil {
 			e.Again = true
 		}
 	}
@@ -101,32 +105,50 @@ func (x *Index) RecordAgain() {
 }
 
 func restore(ctx context.Context, bucket events.Bucket, name string, info events.StreamInfo) (*Index, error) {
-	x := New(info.Incarnation)
 	data, err := bucket.Get(ctx, name)
 	if errors.Is(err, events.ErrNotFound) {
-		return x, nil
+		return New(info.Incarnation), nil
 	}
-	var s stored
+	x := New("")
 	if err == nil {
-		encoding, body, _ := strings.Cut(string(data), "\n")
-		err = routing.Unmarshal([]byte(body), encoding, &s)
+		encoding, body, _ := bytes.Cut(data, []byte("\n"))
+		err = routing.UnmarshalStream(body, string(encoding), func(d *json.Decoder) error { return x.read(d, info.First) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read index of %s: %w", name, err)
 	}
-	if s.Position.Incarnation != info.Incarnation || s.Position.Sequence > info.Last {
-		return x, nil
-	}
-	x.Position, x.ResourceVersion = s.Position, s.ResourceVersion
-	x.Begun, x.Whole, x.Recipient = s.Begun, s.Whole, s.Recipient
-	for text, e := range s.Entries {
-		key, err := events.ParseKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("read index of %s: %w", name, err)
-		}
-		x.Entries[key] = &e
+	if x.Position.Incarnation != info.Incarnation || x.Position.Sequence > info.Last {
+		return New(info.Incarnation), nil
 	}
 	return x, nil
+}
+
+// read undoes write. The payloads from the sequence first on are in the stream.
+func (x *Index) read(d *json.Decoder, first uint64) error {
+	fields := map[string]any{
+		"position": &x.Position, "resourceVersion": &x.ResourceVersion, "begun": &x.Begun, "whole": &x.Whole, "recipient": &x.Recipient,
+	}
+	return routing.Fields(d, func(name string) error {
+		if field, ok := fields[name]; ok {
+			return d.Decode(field)
+		}
+		if name != "entries" {
+			var unknown json.RawMessage
+			return d.Decode(&unknown)
+		}
+		return routing.Fields(d, func(text string) error {
+			e := &Entry{}
+			if err := d.Decode(e); err != nil {
+				return err
+			}
+			if e.Sequence >= first {
+				e.Payload = nil
+			}
+			key, err := events.ParseKey(text)
+			x.Entries[key] = e
+			return err
+		})
+	})
 }
 
 // CatchUp folds in what the stream holds up to the sequence last.

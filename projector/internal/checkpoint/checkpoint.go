@@ -12,8 +12,8 @@
 package checkpoint
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,8 +30,8 @@ const Bucket = "rutter-folds"
 
 // Load is the newest state that was stored at or before sequence, or the empty
 // one. Where the stream no longer reaches back to it, it is a partial one that
-// begins with the stream.
-func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, sequence uint64) (*fold.State, error) {
+// begins with the stream. keep is what it keeps of each object.
+func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, sequence uint64, keep fold.Content) (*fold.State, error) {
 	names, err := bucket.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints of the fold: %w", err)
@@ -45,12 +45,14 @@ func Load(ctx context.Context, bucket events.Bucket, info events.StreamInfo, seq
 		if at+1 < info.First {
 			break
 		}
-		return get(ctx, bucket, names[i])
+		return get(ctx, bucket, names[i], keep)
 	}
+	state := fold.NewState(info.Incarnation)
 	if info.First > 1 {
-		return fold.After(info.Incarnation, info.First-1), nil
+		state = fold.After(info.Incarnation, info.First-1)
 	}
-	return fold.NewState(info.Incarnation), nil
+	state.Keep(keep)
+	return state, nil
 }
 
 // Covered is the sequence of EVENTS up to which a state is stored; 0 where none is.
@@ -81,22 +83,19 @@ func LoadFirst(ctx context.Context, bucket events.Bucket, info events.StreamInfo
 	for _, name := range names {
 		incarnation, number, _ := strings.Cut(name, "/")
 		if at, err := strconv.ParseUint(number, 10, 64); incarnation == info.Incarnation && err == nil && at+1 >= info.First {
-			return get(ctx, bucket, name)
+			return get(ctx, bucket, name, fold.Everything)
 		}
 	}
 	return nil, fmt.Errorf("fold EVENTS: %w: it begins at %d, and no checkpoint reaches there", events.ErrGap, info.First)
 }
 
-func get(ctx context.Context, bucket events.Bucket, name string) (*fold.State, error) {
-	data, err := bucket.Get(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("read checkpoint %s of the fold: %w", name, err)
-	}
-	encoding, body, _ := strings.Cut(string(data), "\n")
-	var raw json.RawMessage
+func get(ctx context.Context, bucket events.Bucket, name string, keep fold.Content) (*fold.State, error) {
 	state := fold.NewState("")
-	if err = routing.Unmarshal([]byte(body), encoding, &raw); err == nil {
-		err = state.UnmarshalJSON(raw)
+	state.Keep(keep)
+	data, err := bucket.Get(ctx, name)
+	if err == nil {
+		encoding, body, _ := bytes.Cut(data, []byte("\n"))
+		err = routing.UnmarshalStream(body, string(encoding), state.Read)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint %s of the fold: %w", name, err)
@@ -107,7 +106,7 @@ func get(ctx context.Context, bucket events.Bucket, name string) (*fold.State, e
 // Put stores a state.
 func Put(ctx context.Context, bucket events.Bucket, s *fold.State) error {
 	name := fmt.Sprintf("%s/%020d", s.Version.Incarnation, s.Version.Sequence)
-	data, encoding, err := routing.Marshal(s)
+	data, encoding, err := routing.MarshalStream(s.Write)
 	if err == nil {
 		err = bucket.Put(ctx, name, append([]byte(encoding+"\n"), data...))
 	}

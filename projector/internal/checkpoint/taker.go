@@ -8,6 +8,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
 // Config says of what checkpoints are taken, and how often.
@@ -107,7 +108,7 @@ func take(ctx context.Context, c Config, sequence uint64) error {
 	if err != nil {
 		return err
 	}
-	state, err := Load(ctx, c.Folds, info, sequence)
+	state, err := Load(ctx, c.Folds, info, sequence, fold.Bytes)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
 const (
@@ -86,7 +87,7 @@ func (r *rig) taken() []uint64 {
 	must(r.t, err)
 	var out []uint64
 	for _, name := range names {
-		state, err := get(r.t.Context(), r.config.Folds, name)
+		state, err := get(r.t.Context(), r.config.Folds, name, fold.Everything)
 		must(r.t, err)
 		if state.Count(events.Namespaces) != int(state.Version.Sequence) {
 			r.t.Errorf("the checkpoint at %d has %d objects", state.Version.Sequence, state.Count(events.Namespaces))
