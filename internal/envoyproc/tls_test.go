@@ -80,7 +80,11 @@ func TestEnvoyShowsItsCertificateAndTakesTheRenewedOne(t *testing.T) {
 		}
 		if generation == "1" {
 			go func() { seen.done <- Run(t.Context(), cfg) }()
-			t.Cleanup(func() { <-seen.done })
+			t.Cleanup(func() {
+				if err := <-seen.done; err != nil {
+					t.Error(err)
+				}
+			})
 		}
 		eventually(t, "the certificate of generation "+generation, func() bool {
 			select {
