@@ -1,0 +1,53 @@
+package infra
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rutter-gateway/rutter/internal/envoyproc"
+)
+
+// Where things are in a pod.
+const (
+	configDir      = "/etc/rutter/envoy"
+	certificateDir = "/etc/rutter/xds"
+	runDir         = "/run/rutter"
+	bootstrapFile  = "bootstrap.json"
+)
+
+// configMap holds what Envoy starts with.
+func (b *builder) configMap() (*corev1.ConfigMap, error) {
+	tls := &envoyproc.TLS{Dir: certificateDir, SecretsDir: configDir}
+	bootstrap, err := envoyproc.Bootstrap(&envoyproc.Config{Gateway: b.gateway.String(), XDS: b.XDSAddress, TLS: tls, RunDir: runDir})
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := envoyproc.Encode(bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	files, err := envoyproc.SecretFiles(tls, b.XDSAddress)
+	if err != nil {
+		return nil, err
+	}
+	data := map[string]string{bootstrapFile: string(encoded)}
+	for name, content := range files { //determinism: into a map
+		data[name] = string(content)
+	}
+	return &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: b.meta(), Data: data}, nil
+}
+
+// digestOf is over names and contents.
+func digestOf(files map[string]string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%d %s %d %s", len(name), name, len(files[name]), files[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
