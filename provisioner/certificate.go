@@ -1,0 +1,94 @@
+package provisioner
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/internal/process"
+	"github.com/rutter-gateway/rutter/provisioner/infra"
+)
+
+// authorityKey is where the certificate of the CA is in a Secret.
+const authorityKey = "ca.crt"
+
+// keepCertificate sees that a Secret holds the certificate that is asked for, and
+// renews it in time. again is when that will be.
+func (s *Service) keepCertificate(ctx context.Context, secret *corev1.Secret, owner types.UID, want pki.Request) (again time.Duration, err error) {
+	authority, err := s.Authority()
+	if err != nil {
+		return 0, err
+	}
+	now := s.Now()
+	there, err := s.Client.Resource(secrets).Namespace(secret.Namespace).Get(ctx, secret.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return 0, err
+	case owner != "" && !owns(owner, there):
+		return 0, errForeign
+	default:
+		pair := pki.Pair{Certificate: dataOf(there, corev1.TLSCertKey), Key: dataOf(there, corev1.TLSPrivateKeyKey)}
+		if until, keep := authority.Keep(pair, want, now); keep && bytes.Equal(dataOf(there, authorityKey), authority.PEM) {
+			return until.Sub(now), nil
+		}
+	}
+	want.Life = s.CertificateLife
+	pair, err := authority.Issue(want, now)
+	if err != nil {
+		return 0, err
+	}
+	secret.Data = map[string][]byte{corev1.TLSCertKey: pair.Certificate, corev1.TLSPrivateKeyKey: pair.Key, authorityKey: authority.PEM}
+	if err := s.apply(ctx, secrets, secret, ""); err != nil {
+		return 0, err
+	}
+	until, _ := authority.Keep(pair, want, now)
+	s.metrics.certificates.Inc()
+	s.Logger.Info("certificate issued", "resource", secrets.Resource, "namespace", secret.Namespace, "name", secret.Name)
+	return until.Sub(now), nil
+}
+
+func dataOf(secret *unstructured.Unstructured, key string) []byte {
+	text, _, _ := unstructured.NestedString(secret.Object, "data", key)
+	data, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// keepServerCertificate sees until ctx ends that the xDS servers have a certificate.
+func (s *Service) keepServerCertificate(ctx context.Context) {
+	host, _, _ := net.SplitHostPort(s.Infra.XDSAddress) // as New has checked
+	process.Retry(ctx, func(ctx context.Context) error {
+		for {
+			secret := &corev1.Secret{
+				TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, Type: corev1.SecretTypeTLS,
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.ServerSecret, Labels: map[string]string{infra.ManagedByLabel: infra.ManagedBy}},
+			}
+			again, err := s.keepCertificate(ctx, secret, "", pki.Request{Server: true, Hosts: []string{host}})
+			if err != nil {
+				return fmt.Errorf("certificate of the xDS servers: %w", err)
+			}
+			timer := time.NewTimer(min(again, checkEvery))
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return nil
+			}
+		}
+	}, func(err error, retryCount int) {
+		s.Logger.Error("certificate is not renewed; trying again", "resource", secrets.Resource, "namespace", s.Namespace, "name", s.ServerSecret, "retryCount", retryCount, "error", err)
+	})
+}

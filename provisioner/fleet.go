@@ -1,0 +1,72 @@
+package provisioner
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+// fleet is the infrastructure of each Gateway, as of the newest version.
+type fleet struct {
+	mu       sync.Mutex
+	gateways map[types.NamespacedName]*routing.Infrastructure
+}
+
+func newFleet() *fleet { return &fleet{gateways: map[types.NamespacedName]*routing.Infrastructure{}} }
+
+// take adds a version and returns the Gateways whose infrastructure changed.
+func (f *fleet) take(snap *routing.Snapshot) (changed []types.NamespacedName) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	there := map[types.NamespacedName]bool{}
+	for i := range snap.Gateways {
+		g := nameOf(snap.Gateways[i].Gateway)
+		there[g] = true
+		if f.set(g, snap.Gateways[i].Infrastructure) {
+			changed = append(changed, g)
+		}
+	}
+	if snap.Previous.IsZero() { // a whole version
+		for g := range f.gateways {
+			if !there[g] && f.set(g, nil) {
+				changed = append(changed, g)
+			}
+		}
+	}
+	return changed
+}
+
+func (f *fleet) set(g types.NamespacedName, in *routing.Infrastructure) (changed bool) {
+	if reflect.DeepEqual(f.gateways[g], in) {
+		return false
+	}
+	if in == nil {
+		delete(f.gateways, g)
+	} else {
+		f.gateways[g] = in
+	}
+	return true
+}
+
+// of is the infrastructure of a Gateway; nil when there is to be none. It must not
+// be changed.
+func (f *fleet) of(g types.NamespacedName) *routing.Infrastructure {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gateways[g]
+}
+
+func (f *fleet) size() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.gateways)
+}
+
+func nameOf(gateway string) types.NamespacedName {
+	namespace, name, _ := strings.Cut(gateway, "/")
+	return types.NamespacedName{Namespace: namespace, Name: name}
+}

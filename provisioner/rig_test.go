@@ -1,0 +1,183 @@
+package provisioner_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
+	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/provisioner"
+	"github.com/rutter-gateway/rutter/provisioner/infra"
+)
+
+// rig is a real API server, and versions that a test publishes to a provisioner.
+type rig struct {
+	t        *testing.T
+	client   dynamic.Interface
+	ca       pki.Pair
+	state    *routing.State
+	versions chan []*routing.Snapshot
+	now      atomic.Pointer[time.Time]
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	api, ok := gwtest.Kubernetes(t)
+	if !ok {
+		t.Skip("there is no etcd and kube-apiserver; `make -C conformance programs` builds them")
+	}
+	client, err := dynamic.NewForConfig(api)
+	must(t, err)
+	r := &rig{t: t, client: client, state: routing.NewState(), versions: make(chan []*routing.Snapshot, 16)}
+	now := time.Now()
+	r.now.Store(&now)
+	r.ca, err = pki.NewAuthority(now)
+	must(t, err)
+	return r
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Next implements provisioner.Snapshots.
+func (r *rig) Next(ctx context.Context) ([]*routing.Snapshot, error) {
+	select {
+	case batch := <-r.versions:
+		return batch, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// publish makes a version in which Gateways (namespace/name) need this; nil is nothing.
+func (r *rig) publish(gateways map[string]*routing.Infrastructure) {
+	r.t.Helper()
+	snap := &routing.Snapshot{Previous: r.state.Version, Version: events.Version{Incarnation: "I", Sequence: r.state.Version.Sequence + 1}}
+	for name, in := range gateways {
+		snap.Gateways = append(snap.Gateways, routing.GatewayDelta{Gateway: name, Infrastructure: in, Digest: in.Member(), Deleted: in == nil})
+	}
+	must(r.t, r.state.Apply(snap))
+	r.versions <- []*routing.Snapshot{snap}
+}
+
+// republish gives a provisioner that starts the whole version.
+func (r *rig) republish() { r.versions <- []*routing.Snapshot{r.state.Full()} }
+
+// start runs a provisioner until stop is called.
+func (r *rig) start() (stop func()) {
+	r.t.Helper()
+	service, err := provisioner.New(provisioner.Config{
+		Snapshots: r, Client: r.client, Namespace: "default", ServerSecret: "rutter-xds-tls",
+		Infra: infra.Config{
+			EnvoyImage: "envoy:v1", RutterImage: "rutter:v1", XDSAddress: "rutter-xds.default.svc:18000",
+			DrainLeast: time.Second, DrainMost: time.Minute,
+		},
+		Authority: func() (*pki.Authority, error) { return pki.Parse(r.ca) },
+		Now:       func() time.Time { return *r.now.Load() },
+		Logger:    slog.New(slog.NewTextHandler(r.t.Output(), nil)), Registerer: prometheus.NewRegistry(),
+	})
+	must(r.t, err)
+	ctx, cancel := context.WithCancel(r.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- service.Run(ctx) }()
+	return func() {
+		r.t.Helper()
+		cancel()
+		must(r.t, <-done)
+	}
+}
+
+// gateway creates a Gateway, which owns what is built for it, and is its infrastructure.
+func (r *rig) gateway(name string) *routing.Infrastructure {
+	r.t.Helper()
+	o, err := r.resource("gateways").Create(r.t.Context(), &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": map[string]any{"name": name},
+		"spec": map[string]any{"gatewayClassName": "rutter", "listeners": []any{map[string]any{"name": "http", "port": int64(80), "protocol": "HTTP"}}},
+	}}, metav1.CreateOptions{})
+	must(r.t, err)
+	return &routing.Infrastructure{
+		Name: name + "-rutter", UID: string(o.GetUID()), Generation: 1, Class: "rutter",
+		Ports: []routing.InfrastructurePort{{Port: 80, Protocol: "TCP"}}, Labels: map[string]string{"team": "shop"},
+	}
+}
+
+func (r *rig) resource(name string) dynamic.ResourceInterface {
+	groups := map[string]schema.GroupVersion{
+		"gateways": {Group: "gateway.networking.k8s.io", Version: "v1"}, "deployments": {Group: "apps", Version: "v1"},
+		"poddisruptionbudgets": {Group: "policy", Version: "v1"},
+	}
+	group, ok := groups[name]
+	if !ok {
+		group = schema.GroupVersion{Version: "v1"}
+	}
+	return r.client.Resource(group.WithResource(name)).Namespace("default")
+}
+
+func (r *rig) get(resource, name string) (*unstructured.Unstructured, error) {
+	return r.resource(resource).Get(r.t.Context(), name, metav1.GetOptions{})
+}
+
+// eventually waits until check is content with an object.
+func (r *rig) eventually(resource, name string, check func(*unstructured.Unstructured) error) {
+	r.t.Helper()
+	r.until(func() error {
+		o, err := r.get(resource, name)
+		if err != nil {
+			return err
+		}
+		return check(o)
+	})
+}
+
+func (r *rig) until(check func() error) {
+	r.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// certificate is what a Secret holds.
+func certificate(o *unstructured.Unstructured) (tls.Certificate, error) {
+	var parts [][]byte
+	for _, key := range []string{"tls.crt", "tls.key", "ca.crt"} {
+		text, _, _ := unstructured.NestedString(o.Object, "data", key)
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(data) == 0 {
+			return tls.Certificate{}, fmt.Errorf("%s: %d bytes, %w", key, len(data), err)
+		}
+		parts = append(parts, data)
+	}
+	return tls.X509KeyPair(parts[0], parts[1])
+}
+
+// built are the resources that are built, with the suffix of their names.
+func built() map[string]string {
+	return map[string]string{"serviceaccounts": "", "configmaps": "", "services": "", "poddisruptionbudgets": "", "deployments": "", "secrets": "-xds"}
+}

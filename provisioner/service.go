@@ -1,0 +1,191 @@
+package provisioner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/provisioner/infra"
+)
+
+// Config of a provisioner.
+type Config struct {
+	// Snapshots is where the versions are read, from the newest checkpoint on.
+	Snapshots Snapshots
+	Client    dynamic.Interface
+	// Infra is what the Envoys of all Gateways have in common.
+	Infra infra.Config
+	// Namespace is this installation's; ServerSecret is where the xDS servers find
+	// their certificate, in it.
+	Namespace, ServerSecret string
+	// Authority reads the CA. It is asked anew each time.
+	Authority func() (*pki.Authority, error)
+	// CertificateLife is how long certificates are valid; 30 days when zero.
+	CertificateLife time.Duration
+	Now             func() time.Time
+	Logger          *slog.Logger
+	Registerer      prometheus.Registerer
+}
+
+// Snapshots are the versions, oldest first; [routing.Follower] is one.
+type Snapshots interface {
+	Next(ctx context.Context) ([]*routing.Snapshot, error)
+}
+
+const (
+	certificateLife = 30 * 24 * time.Hour
+	// workers is how many Gateways are built at a time.
+	workers = 4
+	// checkEvery is how often a Gateway is looked after without a reason.
+	checkEvery = 10 * time.Minute
+	// firstRetry doubles with each failure of a Gateway up to lastRetry.
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+// Service is one provisioner.
+type Service struct {
+	Config
+	metrics *metrics
+	fleet   *fleet
+	queue   workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	// known is what is built, by kind: metadata only.
+	known map[string]cache.Indexer
+	ready atomic.Pointer[error]
+}
+
+var (
+	errNoVersion = errors.New("no version is read yet")
+	errNotBuilt  = errors.New("what is built is not read yet")
+)
+
+// New checks the configuration and registers the metrics.
+func New(c Config) (*Service, error) {
+	switch {
+	case c.Snapshots == nil || c.Client == nil || c.Authority == nil || c.Now == nil || c.Logger == nil || c.Registerer == nil:
+		return nil, errors.New("provisioner: an incomplete configuration")
+	case c.Namespace == "" || c.ServerSecret == "" || c.Infra.EnvoyImage == "" || c.Infra.RutterImage == "":
+		return nil, errors.New("provisioner: a namespace, a Secret for xDS servers, and the images are needed")
+	case c.Infra.DrainMost < c.Infra.DrainLeast:
+		return nil, errors.New("provisioner: draining takes at least longer than it takes at most")
+	}
+	if _, _, err := net.SplitHostPort(c.Infra.XDSAddress); err != nil {
+		return nil, fmt.Errorf("provisioner: address of the xDS server: %w", err)
+	}
+	if c.CertificateLife == 0 {
+		c.CertificateLife = certificateLife
+	}
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("provisioner: %w", err)
+	}
+	s := &Service{Config: c, metrics: m, fleet: newFleet(), known: map[string]cache.Indexer{}, queue: workqueue.NewTypedRateLimitingQueue(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, lastRetry),
+	)}
+	s.setReady(errNoVersion)
+	return s, nil
+}
+
+// Ready is the reason why Gateways are not looked after, or nil.
+func (s *Service) Ready() error { return *s.ready.Load() }
+
+func (s *Service) setReady(err error) { s.ready.Store(&err) }
+
+// Run builds until ctx ends. It returns an error when the log cannot be read, or
+// holds what this build does not understand.
+func (s *Service) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer s.queue.ShutDown()
+	// Nothing is taken away before the first version is known.
+	if err := s.take(ctx); err != nil {
+		return s.ended(ctx, err)
+	}
+	running.Go(func() { s.keepServerCertificate(ctx) })
+	s.setReady(errNotBuilt)
+	stop, err := s.watch(ctx)
+	if err != nil {
+		return s.ended(ctx, err)
+	}
+	defer stop()
+	s.setReady(nil)
+	for range workers {
+		running.Go(func() { s.work(ctx) })
+	}
+	for {
+		if err := s.take(ctx); err != nil {
+			cancel(err)
+			s.queue.ShutDown()
+			return s.ended(ctx, err)
+		}
+	}
+}
+
+func (s *Service) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("provisioner: %w", err)
+}
+
+// take reads the next versions, and asks for the Gateways to be built whose
+// infrastructure changed.
+func (s *Service) take(ctx context.Context) error {
+	snapshots, err := s.Snapshots.Next(ctx)
+	if err != nil {
+		return err
+	}
+	for _, snap := range snapshots {
+		for _, gateway := range s.fleet.take(snap) {
+			s.queue.Add(gateway)
+		}
+	}
+	s.metrics.gateways.Set(float64(s.fleet.size()))
+	return nil
+}
+
+// work builds one Gateway after the other until the queue is shut down.
+func (s *Service) work(ctx context.Context) {
+	for {
+		gateway, end := s.queue.Get()
+		if end {
+			return
+		}
+		started := time.Now()
+		in := s.fleet.of(gateway)
+		again, err := s.reconcile(ctx, gateway, in)
+		if ctx.Err() == nil {
+			s.metrics.reconcile.Done(time.Since(started), err)
+		}
+		switch {
+		case err == nil:
+			s.queue.Forget(gateway)
+			if in != nil {
+				s.queue.AddAfter(gateway, min(again, checkEvery))
+			}
+		case ctx.Err() == nil:
+			attributes := []any{"resource", "gateways", "namespace", gateway.Namespace, "name", gateway.Name, "retryCount", s.queue.NumRequeues(gateway) + 1, "error", err}
+			if in != nil {
+				attributes = append(attributes, "generation", in.Generation)
+			}
+			s.Logger.Error("Gateway is not built; trying again", attributes...)
+			s.queue.AddRateLimited(gateway)
+		}
+		s.queue.Done(gateway)
+	}
+}

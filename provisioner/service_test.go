@@ -1,0 +1,206 @@
+package provisioner_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rutter-gateway/rutter/events/routing"
+)
+
+type fleet = map[string]*routing.Infrastructure
+
+func exists(*unstructured.Unstructured) error { return nil }
+
+// field waits for one to have a value.
+func field(want any, path ...string) func(*unstructured.Unstructured) error {
+	return func(o *unstructured.Unstructured) error {
+		got, _, err := unstructured.NestedFieldNoCopy(o.Object, path...)
+		if err == nil && fmt.Sprint(got) != fmt.Sprint(want) {
+			err = fmt.Errorf("%v is %v, want %v", path, got, want)
+		}
+		return err
+	}
+}
+
+func TestWhatAGatewayNeedsIsBuiltAndKept(t *testing.T) {
+	r := newRig(t)
+	gw := r.gateway("gw")
+	r.publish(fleet{"default/gw": gw})
+	stop := r.start()
+	for resource, suffix := range built() {
+		r.eventually(resource, "gw-rutter"+suffix, field("shop", "metadata", "labels", "team"))
+	}
+	r.eventually("secrets", "rutter-xds-tls", exists)
+
+	t.Run("somebody's edit stays where it is nobody's business", func(t *testing.T) {
+		r.patch("deployments", "gw-rutter", `{"spec":{"replicas":3},"metadata":{"annotations":{"theirs":"1"},"labels":{"team":"spoilt"}}}`)
+		r.eventually("deployments", "gw-rutter", field("shop", "metadata", "labels", "team"))
+		for _, check := range []func(*unstructured.Unstructured) error{field(3, "spec", "replicas"), field("1", "metadata", "annotations", "theirs")} {
+			r.eventually("deployments", "gw-rutter", check)
+		}
+	})
+	t.Run("what is deleted comes back", func(t *testing.T) {
+		for _, resource := range []string{"services", "deployments", "configmaps"} {
+			before, err := r.get(resource, "gw-rutter")
+			must(t, err)
+			must(t, r.resource(resource).Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
+			r.eventually(resource, "gw-rutter", func(o *unstructured.Unstructured) error {
+				if o.GetUID() == before.GetUID() {
+					return errors.New("it is the old one")
+				}
+				return nil
+			})
+		}
+	})
+	t.Run("a change is applied", func(t *testing.T) {
+		next := *gw
+		next.Ports = []routing.InfrastructurePort{{Port: 80, Protocol: "TCP"}, {Port: 443, Protocol: "TCP"}}
+		next.Addresses, next.Labels = []string{"192.0.2.1"}, nil
+		r.publish(fleet{"default/gw": &next})
+		r.eventually("services", "gw-rutter", field("192.0.2.1", "spec", "loadBalancerIP"))
+		o, err := r.get("services", "gw-rutter")
+		must(t, err)
+		if ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports"); len(ports) != 2 || o.GetLabels()["team"] != "" {
+			t.Errorf("the Service has the ports %v and the labels %v", ports, o.GetLabels())
+		}
+	})
+	t.Run("it goes when it is no longer needed", func(t *testing.T) {
+		r.publish(fleet{"default/gw": nil})
+		for resource, suffix := range built() {
+			r.gone(resource, "gw-rutter"+suffix)
+		}
+		if _, err := r.get("secrets", "rutter-xds-tls"); err != nil {
+			t.Error(err)
+		}
+	})
+	stop()
+}
+
+func TestWhatChangedWhileNobodyLookedIsMadeGood(t *testing.T) {
+	r := newRig(t)
+	stays, goes, moves := r.gateway("stays"), r.gateway("goes"), r.gateway("moves")
+	r.publish(fleet{"default/stays": stays, "default/goes": goes, "default/moves": moves})
+	stop := r.start()
+	for _, name := range []string{"stays-rutter", "goes-rutter", "moves-rutter"} {
+		r.eventually("deployments", name, exists)
+	}
+	r.until(r.complete("stays-rutter", "goes-rutter", "moves-rutter"))
+	stop()
+	must(t, r.resource("services").Delete(t.Context(), "stays-rutter", metav1.DeleteOptions{}))
+	moved := *moves
+	moved.Name, moved.Class = "moves-other", "other"
+	r.publish(fleet{"default/goes": nil, "default/moves": &moved})
+	<-r.versions
+	r.republish()
+	stop = r.start()
+	r.until(r.complete("stays-rutter", "moves-other"))
+	for resource, suffix := range built() {
+		r.gone(resource, "goes-rutter"+suffix)
+		r.gone(resource, "moves-rutter"+suffix)
+	}
+	stop()
+}
+
+func TestWhatIsNotTheGatewaysIsLeftAlone(t *testing.T) {
+	r := newRig(t)
+	_, err := r.resource("services").Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "gw-rutter"},
+		"spec": map[string]any{"ports": []any{map[string]any{"port": int64(7)}}},
+	}}, metav1.CreateOptions{})
+	must(t, err)
+	gw, other := r.gateway("gw"), r.gateway("other")
+	r.publish(fleet{"default/gw": gw, "default/other": other})
+	stop := r.start()
+	r.until(r.complete("other-rutter"))
+	r.eventually("configmaps", "gw-rutter", exists) // it comes before the Service
+	o, err := r.get("services", "gw-rutter")
+	must(t, err)
+	if ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports"); fmt.Sprint(ports[0].(map[string]any)["port"]) != "7" || len(o.GetOwnerReferences()) > 0 {
+		t.Errorf("somebody's Service became %v", o.Object)
+	}
+	must(t, r.resource("services").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
+	r.until(r.complete("gw-rutter"))
+	stop()
+}
+
+func TestCertificatesAreKeptAndRenewedInTime(t *testing.T) {
+	r := newRig(t)
+	r.publish(fleet{"default/gw": r.gateway("gw")})
+	serials := func() (all [2]string) {
+		for i, name := range []string{"gw-rutter-xds", "rutter-xds-tls"} {
+			r.eventually("secrets", name, func(o *unstructured.Unstructured) error {
+				c, err := certificate(o)
+				if err != nil {
+					return err
+				}
+				all[i] = c.Leaf.SerialNumber.String()
+				if i == 0 && c.Leaf.URIs[0].String() != "spiffe://rutter.dev/gateway/default/gw" || i == 1 && c.Leaf.VerifyHostname("rutter-xds.default.svc") != nil {
+					return fmt.Errorf("the certificate is for %v %v", c.Leaf.URIs, c.Leaf.DNSNames)
+				}
+				return nil
+			})
+		}
+		return all
+	}
+	stop := r.start()
+	first := serials()
+	r.until(r.complete("gw-rutter"))
+	stop()
+	for _, c := range []struct {
+		after   time.Duration
+		renewed bool
+	}{{19 * 24 * time.Hour, false}, {21 * 24 * time.Hour, true}} {
+		now := time.Now().Add(c.after)
+		r.now.Store(&now)
+		must(t, r.resource("deployments").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
+		r.republish()
+		stop := r.start()
+		r.until(r.complete("gw-rutter")) // so the certificate has been looked at
+		r.until(func() error {
+			if second := serials(); c.renewed && (second[0] == first[0] || second[1] == first[1]) {
+				return errors.New("a certificate is not renewed")
+			} else if !c.renewed && second != first {
+				t.Fatal("a certificate is renewed too early")
+			}
+			return nil
+		})
+		stop()
+	}
+}
+
+func (r *rig) patch(resource, name, patch string) {
+	r.t.Helper()
+	_, err := r.resource(resource).Patch(r.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "somebody"})
+	must(r.t, err)
+}
+
+// complete tells whether all is built under these names.
+func (r *rig) complete(names ...string) func() error {
+	return func() error {
+		for resource, suffix := range built() {
+			for _, name := range names {
+				if _, err := r.get(resource, name+suffix); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+}
+
+func (r *rig) gone(resource, name string) {
+	r.t.Helper()
+	r.until(func() error {
+		if _, err := r.get(resource, name); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("%s %s is still there: %w", resource, name, err)
+		}
+		return nil
+	})
+}
