@@ -46,7 +46,10 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newShowCommand(env),
 		newDiffCommand(env),
 		newVerifyCommand(env),
+		newInitCommand(env),
 		newProjectorCommand(env),
+		newProvisionerCommand(env),
+		newEnvoyAgentCommand(env),
 		newVersionCommand(env),
 	)
 	return root

@@ -1,0 +1,104 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/rutter-gateway/rutter/internal/pki"
+)
+
+// Names and keys of what is made.
+const (
+	IdentitySecret  = "rutter-identity"
+	IdentityKey     = "identity"
+	RecipientMap    = "rutter-recipient"
+	RecipientKey    = "recipient"
+	AuthoritySecret = "rutter-ca"
+)
+
+// Config of one run.
+type Config struct {
+	Client    kubernetes.Interface
+	Namespace string
+	Now       time.Time
+	Logger    *slog.Logger
+}
+
+// Run makes what is not there yet.
+func Run(ctx context.Context, c Config) error {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return fmt.Errorf("generate identity: %w", err)
+	}
+	secret, err := c.secret(ctx, IdentitySecret, corev1.SecretTypeOpaque, map[string][]byte{IdentityKey: []byte(identity.String() + "\n")})
+	if err != nil {
+		return err
+	}
+	// It may have been there, or another process was faster.
+	if identity, err = age.ParseX25519Identity(strings.TrimSpace(string(secret.Data[IdentityKey]))); err != nil {
+		return fmt.Errorf("parse identity in Secret %s: %w: restore the Secret", IdentitySecret, err)
+	}
+	if err := c.recipient(ctx, identity.Recipient().String()); err != nil {
+		return err
+	}
+	ca, err := pki.NewAuthority(c.Now)
+	if err != nil {
+		return err
+	}
+	secret, err = c.secret(ctx, AuthoritySecret, corev1.SecretTypeTLS, map[string][]byte{corev1.TLSCertKey: ca.Certificate, corev1.TLSPrivateKeyKey: ca.Key})
+	if err != nil {
+		return err
+	}
+	if _, err := pki.Parse(pki.Pair{Certificate: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey]}); err != nil {
+		return fmt.Errorf("the CA in Secret %s: %w: restore the Secret, or delete it, and all certificates are issued anew", AuthoritySecret, err)
+	}
+	return nil
+}
+
+// secret makes a Secret unless it is there, and returns the one that is.
+func (c *Config) secret(ctx context.Context, name string, kind corev1.SecretType, data map[string][]byte) (*corev1.Secret, error) {
+	secrets := c.Client.CoreV1().Secrets(c.Namespace)
+	made, err := secrets.Create(ctx, &corev1.Secret{ObjectMeta: c.meta(name), Type: kind, Data: data}, metav1.CreateOptions{})
+	if err == nil {
+		c.Logger.Info("made", "resource", "secrets", "namespace", c.Namespace, "name", name)
+		return made, nil
+	}
+	if apierrors.IsAlreadyExists(err) {
+		made, err = secrets.Get(ctx, name, metav1.GetOptions{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make Secret %s: %w", name, err)
+	}
+	return made, nil
+}
+
+// recipient says for whom keys are sealed.
+func (c *Config) recipient(ctx context.Context, recipient string) error {
+	maps := c.Client.CoreV1().ConfigMaps(c.Namespace)
+	want := &corev1.ConfigMap{ObjectMeta: c.meta(RecipientMap), Data: map[string]string{RecipientKey: recipient}}
+	_, err := maps.Create(ctx, want, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		var there *corev1.ConfigMap
+		if there, err = maps.Get(ctx, RecipientMap, metav1.GetOptions{}); err == nil && there.Data[RecipientKey] != recipient {
+			there.Data = want.Data
+			_, err = maps.Update(ctx, there, metav1.UpdateOptions{})
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("make ConfigMap %s: %w", RecipientMap, err)
+	}
+	return nil
+}
+
+func (c *Config) meta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: c.Namespace, Labels: map[string]string{"app.kubernetes.io/name": "rutter", "app.kubernetes.io/managed-by": "rutter-init"}}
+}
