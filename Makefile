@@ -25,7 +25,7 @@ demo: build envoy ## serve examples/tutorial on 127.0.0.1:8080 until Ctrl-C (EXA
 	@exec env PATH="$(CURDIR)/bin:$$PATH" bin/backend bin/rutter standalone examples/$(or $(EXAMPLE),tutorial)
 
 .PHONY: test
-test: envoy ## run all tests, with the race detector where there is a C compiler
+test: envoy bin/helm ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "note: no C compiler found, so the race detector is off")
 	@start=$$(date +%s); PATH="$(CURDIR)/bin:$$PATH" go test $(RACE) ./...; status=$$?; \
 	echo "tests took $$(( $$(date +%s) - start )) s"; exit $$status
@@ -56,8 +56,8 @@ bench: envoy ## run all benchmarks
 	PATH="$(CURDIR)/bin:$$PATH" go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: update-golden
-update-golden: envoy ## rewrite the expected sections of all golden stories; then read the diff
-	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) -update
+update-golden: envoy bin/helm ## rewrite the expected sections of all golden stories, and the rendered chart; then read the diff
+	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) ./deploy/helm -update
 
 .PHONY: ci
 ci: ## what has to pass before a change is merged: lint and test

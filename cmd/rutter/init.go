@@ -21,7 +21,8 @@ func newInitCommand(env *environment) *cobra.Command {
 		Short: "Make the keys of an installation in Kubernetes, where they do not exist yet",
 		Long: `Make the keys of an installation in Kubernetes, where they do not exist yet: the Secret
 ` + setup.IdentitySecret + ` (opens the private keys in the log), the ConfigMap ` + setup.RecipientMap + ` (seals them), and the
-Secret ` + setup.AuthoritySecret + ` (signs the certificates of Envoys and xDS servers). What is there stays.`,
+Secrets ` + setup.AuthoritySecret + ` (signs the certificates of Envoys and xDS servers) and ` + setup.NATSSecret + ` (lets the services into
+NATS). What is there stays.`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if namespace == "" {

@@ -2,6 +2,7 @@
 //
 //	Run ──► Secret rutter-identity     opens the private keys in the log (age); for xDS servers
 //	    ──► ConfigMap rutter-recipient seals them; for ingest
+//	    ──► Secret rutter-nats         lets the services into NATS
 //	    ──► Secret rutter-ca           signs the certificates of Envoys and xDS servers; for the provisioner
 //
 // It promises that what is there stays, so that it can run at every upgrade, and that

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -23,6 +24,8 @@ const (
 	RecipientMap    = "rutter-recipient"
 	RecipientKey    = "recipient"
 	AuthoritySecret = "rutter-ca"
+	NATSSecret      = "rutter-nats"
+	NATSKey         = "token"
 )
 
 // Config of one run.
@@ -48,6 +51,10 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("parse identity in Secret %s: %w: restore the Secret", IdentitySecret, err)
 	}
 	if err := c.recipient(ctx, identity.Recipient().String()); err != nil {
+		return err
+	}
+	// It begins with a letter: the configuration of NATS would read a number otherwise.
+	if _, err := c.secret(ctx, NATSSecret, corev1.SecretTypeOpaque, map[string][]byte{NATSKey: []byte("t" + rand.Text())}); err != nil {
 		return err
 	}
 	ca, err := pki.NewAuthority(c.Now)
