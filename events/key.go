@@ -30,6 +30,8 @@ const (
 	ConfigMaps      = "configmaps"
 	Namespaces      = "namespaces"
 	EndpointSlices  = "endpointslices"
+	// CustomResourceDefinitions of the Gateway API: which version of it is installed.
+	CustomResourceDefinitions = "customresourcedefinitions"
 )
 
 // String is the key as ce-subject and people write it:

@@ -11,6 +11,9 @@ import (
 type EpochOpened struct {
 	Epoch  uint64 `json:"epoch"`
 	Holder string `json:"holder"`
+	// ClusterUID is the uid of the namespace kube-system of the cluster that is
+	// recorded, on EVENTS; empty for a directory of manifests.
+	ClusterUID string `json:"clusterUID,omitempty"`
 	// Settings are present on EVENTS only.
 	Settings *Settings `json:"settings,omitempty"`
 }
@@ -37,13 +40,37 @@ type Settings struct {
 // sync.completed.
 type Sync struct {
 	Resource string `json:"resource"`
-	// ResourceVersion is that of the list; empty for a directory of manifests.
+	// ResourceVersion is that of the list, where it is known: always when completed,
+	// never for a directory of manifests.
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 	// Whole, of sync.completed: every object of the resource that exists stands
 	// between the brackets, changed or not, so that a reader who knows nothing of
 	// what was recorded before knows all of them.
 	Whole bool `json:"whole,omitempty"`
+	// Problem of a completed list says why it is not to be taken for the whole truth:
+	// what was recorded of the resource before stays in force, although not all of
+	// it was found, until a list completes without a problem.
+	Problem *SyncProblem `json:"problem,omitempty"`
 }
+
+// SyncProblem is why a list was not made, or not believed.
+type SyncProblem struct {
+	// Reason is one of the constants below; Message is a sentence for people.
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// Reasons of a SyncProblem.
+const (
+	// ReasonForbidden: the API server does not let us list the resource.
+	ReasonForbidden = "Forbidden"
+	// ReasonNotInstalled: the cluster has no such resource.
+	ReasonNotInstalled = "NotInstalled"
+	// ReasonDeletionsHeld: so much is missing that somebody has to confirm it.
+	ReasonDeletionsHeld = "DeletionsHeld"
+	// ReasonListIncomplete: the list lacks what exists.
+	ReasonListIncomplete = "ListIncomplete"
+)
 
 // Verdict records that Envoy refused a published resource. It excludes exactly
 // that digest: the verdict ends when the digest changes. Its key is that of the
@@ -70,7 +97,22 @@ type TimeReached struct {
 }
 
 // SyncKey is the key of the sync brackets of a resource.
-func SyncKey(resource string) Key { return Key{Resource: "sync", Name: resource} }
+func SyncKey(resource string) Key { return Key{Resource: syncResource, Name: resource} }
+
+// ProblemKey is the key of a sync.completed that says a problem, and that it is
+// over. It differs from SyncKey for EndpointSlices only, whose brackets are in
+// ENDPOINTS, which the fold does not read.
+func ProblemKey(resource string) Key {
+	if resource == EndpointSlices {
+		resource += ".problem"
+	}
+	return SyncKey(resource)
+}
+
+// IsSync tells whether a key is that of sync brackets.
+func (k Key) IsSync() bool { return k.Resource == syncResource }
+
+const syncResource = "sync"
 
 // EpochKey is the key of a stream's guard messages; its subject is [GuardSubject].
 func EpochKey(stream string) Key { return Key{Resource: "epoch", Name: strings.ToLower(stream)} }

@@ -51,11 +51,11 @@ func startOnce(b *testing.B, log events.Log, dir string) time.Duration {
 	defer cancel()
 	reported, ended, began := make(chan struct{}), make(chan error, 1), time.Now()
 	go func() {
-		ended <- Run(ctx, Config{
+		ended <- run(ctx, Config{
 			Dir: dir, Cluster: "c", Holder: "h", Sole: true, Bucket: bucket,
 			Settings: events.Settings{Recipient: newRecipient(b)}, Events: streams[events.StreamEvents], Endpoints: streams[events.StreamEndpoints],
 			Report: func(_, _ []Problem) { close(reported) }, Stalled: func(error) {}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-		})
+		}, openManifests)
 	}()
 	<-reported
 	took := time.Since(began)

@@ -48,7 +48,7 @@ func (d *directory) write(name, text string) {
 func (d *directory) run() (stop func()) {
 	ctx, cancel := context.WithCancel(d.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, d.config) }()
+	go func() { done <- run(ctx, d.config, openManifests) }()
 	return func() {
 		d.t.Helper()
 		cancel()
@@ -83,7 +83,7 @@ func (d *directory) await(from uint64, last events.Type, key events.Key) []event
 // awaitList waits until the list that begins at from is complete.
 func (d *directory) awaitList(from uint64) []events.Event {
 	d.t.Helper()
-	resources := Resources()
+	resources := manifestOrigin{}.resources()
 	return d.await(from, events.TypeSyncDone, events.SyncKey(resources[len(resources)-2])) // endpoints are elsewhere
 }
 

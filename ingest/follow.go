@@ -2,40 +2,21 @@ package ingest
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/rutter-gateway/rutter/events"
-	"github.com/rutter-gateway/rutter/events/routing"
-	"github.com/rutter-gateway/rutter/ingest/internal/index"
-	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
+	"github.com/rutter-gateway/rutter/ingest/internal/observed"
 )
 
-// source is where the objects in force come from: a [manifests.Reader]. The first
-// Next holds what differs from what is recorded, each other one what changed.
-type source interface {
-	Next(ctx context.Context) (manifests.Changes, error)
-	Problems() []manifests.Problem
-	Accepted() []manifests.Accepted
-	Close() error
-}
-
-func openManifests(c manifests.Config) (source, error) { return manifests.Open(c) }
-
-// follow lists the directory between sync brackets, and then records each change.
-func (s *service) follow(ctx context.Context) error {
-	reader, err := s.source(manifests.Config{
-		Dir: s.Dir, Settle: s.Settle, Recorded: s.recorded(), Accepted: s.accepted.take(), Logger: s.Logger,
-	})
+// follow records what the source lists, and then each change.
+func (s *Service) follow(ctx context.Context) error {
+	from, err := s.origin.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer reader.Close()
-	if err := s.list(ctx, reader); err != nil {
-		return err
-	}
-	defer s.storeLast(ctx, reader)
+	defer from.Close()
+	defer s.storeLast(ctx, from)
 	verdicts := &inbox{}
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
@@ -43,18 +24,19 @@ func (s *service) follow(ctx context.Context) error {
 	defer stop()
 	watch.Go(func() { s.judge(watching, verdicts) })
 	for {
-		if err := s.step(ctx, reader, verdicts); err != nil {
+		if err := s.step(ctx, from, verdicts); err != nil {
 			return err
 		}
 	}
 }
 
-// step waits for the next change, verdict or upkeep, and does it.
-func (s *service) step(ctx context.Context, reader source, verdicts *inbox) error {
+// step waits for the next changes, verdict or upkeep, and does it.
+func (s *Service) step(ctx context.Context, from source, verdicts *inbox) error {
 	due, cancel := context.WithDeadline(ctx, s.upkeepAt)
 	defer cancel()
 	waiting, stop := verdicts.interruptible(due)
-	changes, err := reader.Next(waiting)
+	changes, err := from.Next(waiting)
+	interrupted := waiting.Err() != nil
 	stop()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -64,127 +46,73 @@ func (s *service) step(ctx context.Context, reader source, verdicts *inbox) erro
 	}
 	switch {
 	case err == nil:
-		if err := s.record(ctx, changes); err != nil {
-			return err
-		}
-		s.report(reader.Problems(), changes.Notices)
-		return nil
+		return s.take(ctx, from, changes)
 	case due.Err() != nil:
-		return s.upkeep(ctx, reader)
-	case waiting.Err() != nil: // for verdicts
+		return s.upkeep(ctx, from)
+	case interrupted: // for verdicts
 		return nil
 	}
 	return err
 }
 
-// list records what differs from what is recorded.
-func (s *service) list(ctx context.Context, reader source) error {
-	relist := s.relistDue()
-	if relist {
-		if err := s.beginRelist(ctx); err != nil {
-			return err
-		}
+// take records changes, and what follows from them.
+func (s *Service) take(ctx context.Context, from source, changes observed.Changes) error {
+	since, listed := changes.Since, s.lists.all()
+	if since.IsZero() {
+		since = time.Now()
 	}
-	whole := s.events.index.Unrecorded(Resources())
-	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncStart, nil)...); err != nil {
-		return err
-	}
-	notices, err := s.recordAll(ctx, reader)
+	err := s.record(ctx, changes)
+	s.metrics.Done(time.Since(since), err)
 	if err != nil {
 		return err
 	}
-	// Endpoints first: who waits for both finds them when routing is published.
-	if relist {
-		missing, err := s.recordSlices(ctx)
-		if errors.Is(err, index.ErrLost) {
-			s.Logger.Warn("endpointslices whose manifests are refused are left out of the list", "error", err)
-			err = nil
-		}
-		if err == nil {
-			err = s.completeRelist(ctx, missing)
-		}
-		if err != nil {
-			return err
-		}
+	if changes.Recorded != nil {
+		changes.Recorded()
 	}
-	if err := s.append(ctx, s.events, s.brackets(events.TypeSyncDone, whole)...); err != nil {
-		return err
+	if !listed && s.lists.all() {
+		s.store(ctx, from)
 	}
-	s.report(reader.Problems(), notices)
-	s.store(ctx, reader)
+	s.setReady(s.lists.waitsFor())
 	return nil
 }
 
-// recordAll records a batch of changes with all its parts.
-func (s *service) recordAll(ctx context.Context, reader source) ([]manifests.Notice, error) {
-	for {
-		changes, err := reader.Next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.record(ctx, changes); err != nil {
-			return nil, err
-		}
-		if !changes.More {
-			return changes.Notices, nil
-		}
-	}
-}
-
-// brackets open or close the lists of all resources of EVENTS; whole are those
-// that hold everything.
-func (s *service) brackets(kind events.Type, whole map[string]bool) []events.Event {
-	var out []events.Event
-	for _, resource := range Resources() {
-		if resource != events.EndpointSlices {
-			out = append(out, s.bracket(s.events, kind, events.Sync{Resource: resource, Whole: whole[resource]}))
-		}
-	}
-	return out
-}
-
-func (s *service) record(ctx context.Context, changes manifests.Changes) error {
+// record appends, in an order that harms nobody whichever part is the last: of
+// lists the start; endpoints before the routes that need them; endpoints that no
+// route needs any more; and of lists the end. Endpoints are complete first: who
+// waits for both finds them when routing is published.
+func (s *Service) record(ctx context.Context, changes observed.Changes) error {
+	changes.Deleted = append(changes.Deleted, s.hold.take(&changes)...)
 	batch, err := s.recorder.Batch(changes)
 	if err != nil {
 		return err
 	}
+	begun, done := s.brackets(changes.Lists, len(batch.Events) > 0)
+	relist := s.relists(changes.Lists)
+	if relist != nil && s.lists.begin(events.EndpointSlices) {
+		if err := s.beginRelist(ctx); err != nil {
+			return err
+		}
+	}
 	if err := s.append(ctx, s.endpoints, batch.EndpointsApplied...); err != nil {
 		return err
 	}
-	if err := s.append(ctx, s.events, batch.Events...); err != nil {
+	if err := s.append(ctx, s.events, append(begun, batch.Events...)...); err != nil {
 		return err
 	}
-	return s.append(ctx, s.endpoints, batch.EndpointsDeleted...)
-}
-
-// recorded is what the directory is compared with.
-func (s *service) recorded() []manifests.Recorded {
-	var list []manifests.Recorded
-	for _, out := range s.outputs() {
-		for key, e := range out.index.Entries {
-			r := manifests.Recorded{Key: key, File: e.File, Hash: e.Hash, Object: e.Object}
-			if e.Again || key.Resource == events.Secrets {
-				r.Hash = routing.Digest{} // the recorded form of a Secret has no private key to compare with
-			}
-			list = append(list, r)
+	if err := s.append(ctx, s.endpoints, batch.EndpointsDeleted...); err != nil {
+		return err
+	}
+	if relist != nil && relist.Complete {
+		if err := s.finishRelist(ctx, relist.ResourceVersion); err != nil {
+			return err
 		}
 	}
-	slices.SortFunc(list, func(a, b manifests.Recorded) int { return a.Key.Compare(b.Key) })
-	return list
-}
-
-// report says what has changed about what is wrong.
-func (s *service) report(problems []manifests.Problem, notices []manifests.Notice) {
-	if s.reported && len(notices) == 0 && slices.Equal(problems, s.problems) {
-		return
+	if err := s.append(ctx, s.events, done...); err != nil {
+		return err
 	}
-	s.reported, s.problems = true, problems
-	var refused, ignored []Problem
-	for _, p := range problems {
-		refused = append(refused, Problem{Where: p.Source.String(), Message: p.Message})
+	s.lists.take(changes.Lists, s.hold)
+	for _, list := range changes.Lists {
+		s.metrics.listed(list.Resource, s.lists.complete(list.Resource) && problemOf(list, s.hold) == nil)
 	}
-	for _, n := range notices {
-		ignored = append(ignored, Problem{Where: n.Source.String(), Message: n.Message})
-	}
-	s.Report(refused, ignored)
+	return nil
 }

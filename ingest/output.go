@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
+	"github.com/rutter-gateway/rutter/ingest/internal/record"
 )
 
 // output is one stream with what is recorded in it.
@@ -31,36 +33,82 @@ const (
 	many = 500
 )
 
-// openOutput takes the lease of a stream, then reads what was recorded up to there.
-func (s *service) openOutput(ctx context.Context, name string, stream events.Stream, settings *events.Settings) (*output, error) {
-	writer, err := stream.Acquire(ctx, events.LeaseConfig{
-		Cluster: s.Cluster, Holder: s.Holder, Sole: s.Sole,
-		Open: func(epoch uint64) events.Message { return s.guard(name, epoch, settings) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("take the lease of %s: %w", name, err)
-	}
+// openOutput takes the lease of a stream, and knows what was recorded up to there:
+// while another ingest holds it, what that one records is folded in.
+func (s *Service) openOutput(ctx context.Context, name string, stream events.Stream, sole bool, settings *events.Settings) (*output, error) {
 	known, err := index.Load(ctx, s.Bucket, name, stream)
 	if err != nil {
 		return nil, err
 	}
-	return &output{name: name, stream: stream, writer: writer, index: known}, nil
+	if err := s.checkCluster(known.ClusterUID); err != nil {
+		return nil, err
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	followed := make(chan error, 1)
+	go func() { followed <- known.Follow(waiting, stream) }()
+	if !sole {
+		s.setReady("") // to take over, which may be all day
+	}
+	writer, err := stream.Acquire(ctx, events.LeaseConfig{
+		Cluster: s.Cluster, Holder: s.Holder, Sole: sole,
+		Open: func(epoch uint64) events.Message { return s.guard(name, epoch, settings) },
+	})
+	stop()
+	broken := <-followed
+	if err != nil {
+		return nil, fmt.Errorf("take the lease of %s: %w", name, err)
+	}
+	out := &output{name: name, stream: stream, writer: writer, index: known}
+	if out.index, err = s.caughtUp(ctx, known, broken, name, stream); err != nil {
+		s.release(ctx, out)
+		return nil, err
+	}
+	return out, nil
 }
 
-func (s *service) guard(stream string, epoch uint64, settings *events.Settings) events.Message {
+// caughtUp is the index at the end of the stream, where nobody else writes by now.
+func (s *Service) caughtUp(ctx context.Context, known *index.Index, broken error, name string, stream events.Stream) (*index.Index, error) {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return known, fmt.Errorf("open %s: %w", name, err)
+	}
+	if broken == nil {
+		if broken = known.CatchUp(ctx, stream, info.Last); broken == nil {
+			return known, nil
+		}
+	}
+	if !errors.Is(broken, events.ErrGap) {
+		return known, broken
+	}
+	fresh, err := index.Load(ctx, s.Bucket, name, stream)
+	if err != nil {
+		return known, err
+	}
+	return fresh, nil
+}
+
+func (s *Service) guard(stream string, epoch uint64, settings *events.Settings) events.Message {
+	opened := events.EpochOpened{Epoch: epoch, Holder: s.Holder, Settings: settings}
+	if settings != nil {
+		opened.ClusterUID = s.clusterUID
+	}
 	return events.Encode(events.Event{
 		ID: fmt.Sprintf("epoch/%s/%d", stream, epoch), Type: events.TypeEpoch, Cluster: s.Cluster,
 		Key: events.EpochKey(stream), Time: s.Now().UTC(), Epoch: epoch,
-		Data: mustJSON(events.EpochOpened{Epoch: epoch, Holder: s.Holder, Settings: settings}),
+		Data: mustJSON(opened),
 	})
 }
 
-// bracket is the event that begins or ends a list of a resource.
-func (s *service) bracket(out *output, kind events.Type, sync events.Sync) events.Event {
+// bracket is the event that begins or ends a list.
+func (s *Service) bracket(out *output, kind events.Type, list events.Sync) events.Event {
+	key := events.SyncKey(list.Resource)
+	if out == s.events {
+		key = events.ProblemKey(list.Resource)
+	}
 	return events.Event{
-		ID:   fmt.Sprintf("epoch/%s/%d/%s/%s/%d", out.name, out.writer.Epoch(), kind, sync.Resource, out.index.Position.Sequence),
-		Type: kind, Cluster: s.Cluster, Key: events.SyncKey(sync.Resource), Time: s.Now().UTC(),
-		Data: mustJSON(sync),
+		ID:   fmt.Sprintf("epoch/%s/%d/%s/%s/%d", out.name, out.writer.Epoch(), kind, list.Resource, out.index.Position.Sequence),
+		Type: kind, Cluster: s.Cluster, Key: key, Time: s.Now().UTC(), Data: mustJSON(list),
 	}
 }
 
@@ -75,17 +123,17 @@ func mustJSON(v any) []byte {
 
 // append records events and folds them into the index. While the log is full it
 // waits and tries again: nothing is lost.
-func (s *service) append(ctx context.Context, out *output, list ...events.Event) error {
+func (s *Service) append(ctx context.Context, out *output, list ...events.Event) error {
 	for len(list) > 0 {
-		part := list[:min(len(list), many)]
+		part, together := nextPart(list)
 		messages := make([]events.Message, len(part))
 		for i := range part {
 			part[i].Epoch = out.writer.Epoch()
 			messages[i] = events.Encode(part[i])
 		}
-		write := out.writer.AppendAtomic
-		if len(messages) <= few {
-			write = out.writer.Append
+		write := out.writer.Append
+		if together {
+			write = out.writer.AppendAtomic
 		}
 		last, err := write(ctx, messages...)
 		stored := 0
@@ -97,6 +145,7 @@ func (s *service) append(ctx context.Context, out *output, list ...events.Event)
 			if err := out.index.Apply(part[i]); err != nil {
 				return err
 			}
+			s.metrics.recorded(part[i])
 		}
 		list = list[stored:]
 		if err := s.afterAppend(ctx, out, err); err != nil {
@@ -106,7 +155,18 @@ func (s *service) append(ctx context.Context, out *output, list ...events.Event)
 	return nil
 }
 
-func (s *service) afterAppend(ctx context.Context, out *output, err error) error {
+// nextPart is what of a list is appended next, and whether it has to be all or
+// nothing: a Secret and what first refers to it are never apart.
+func nextPart(list []events.Event) (part []events.Event, together bool) {
+	n := min(len(list), many)
+	for n > 1 && n < len(list) && record.AheadOfReferrer(list[n-1]) {
+		n--
+	}
+	part = list[:n]
+	return part, n > few || slices.ContainsFunc(part[:n-1], record.AheadOfReferrer)
+}
+
+func (s *Service) afterAppend(ctx context.Context, out *output, err error) error {
 	switch {
 	case errors.Is(err, events.ErrFull):
 		s.Stalled(fmt.Errorf("record to %s: %w", out.name, err))
@@ -128,7 +188,7 @@ func (s *service) afterAppend(ctx context.Context, out *output, err error) error
 
 // save stores the index of a stream if it has changed. Whatever is not stored is
 // read from the log again, so that a failure is only reported.
-func (s *service) save(ctx context.Context, out *output) {
+func (s *Service) save(ctx context.Context, out *output) {
 	if out.index.Position.Sequence == out.saved {
 		return
 	}

@@ -64,7 +64,7 @@ func (r *refusals) verdict(receipt *routing.Receipt, gateway string, refusal rou
 
 // judge turns receipts into verdicts until ctx ends. A log that cannot be read
 // is tried again: configuration is recorded meanwhile.
-func (s *service) judge(ctx context.Context, to *inbox) {
+func (s *Service) judge(ctx context.Context, to *inbox) {
 	if s.Receipts == nil {
 		return
 	}

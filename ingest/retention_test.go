@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rutter-gateway/rutter/events"
 )
 
@@ -297,10 +299,11 @@ func TestAListThatWasOnlyBegunDoesNotCount(t *testing.T) {
 		synctest.Wait()
 		must(t, stop())
 		time.Sleep(2 * day)
-		s := &service{Config: r.config}
+		m, err := newMetrics(prometheus.NewRegistry())
+		must(t, err)
+		s := &Service{Config: r.config, metrics: m}
 		s.RelistAfter = defaultRelistAfter
-		var err error
-		s.endpoints, err = s.openOutput(t.Context(), events.StreamEndpoints, r.config.Endpoints, nil)
+		s.endpoints, err = s.openOutput(t.Context(), events.StreamEndpoints, r.config.Endpoints, true, nil)
 		must(t, err)
 		if !s.relistDue() {
 			t.Error("a list of two days ago is young enough")

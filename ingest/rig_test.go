@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
@@ -37,7 +38,7 @@ type shelfReader struct {
 	started bool
 }
 
-func (s *shelf) open(c manifests.Config) (source, error) {
+func (s *shelf) open(c manifests.Config) (manifestReader, error) {
 	r := &shelfReader{shelf: s, seen: map[events.Key]routing.Digest{}}
 	for _, known := range c.Recorded {
 		r.seen[known.Key] = known.Hash
@@ -89,6 +90,7 @@ func (s *shelf) put(text string) {
 	s.t.Helper()
 	resources := map[string]string{
 		"HTTPRoute": events.HTTPRoutes, "EndpointSlice": events.EndpointSlices, "Gateway": events.Gateways, "Secret": events.Secrets,
+		"GatewayClass": events.GatewayClasses,
 	}
 	s.change(func() {
 		for _, o := range gwtest.Objects(s.t, text) {
@@ -162,6 +164,16 @@ func (r *rig) stream(name string) events.Stream {
 	s, err := r.log.Stream(r.t.Context(), r.configs[name])
 	must(r.t, err)
 	return s
+}
+
+// run is ingest on a directory that is read by read.
+func run(ctx context.Context, c Config, read func(manifests.Config) (manifestReader, error)) error {
+	c.Registerer = prometheus.NewRegistry() // of this life
+	service, err := newService(c, manifestOrigin{config: c, read: read})
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx)
 }
 
 // start runs ingest; stop ends it and returns its error.

@@ -6,19 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
 	"github.com/rutter-gateway/rutter/ingest/internal/keypair"
-	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 	"github.com/rutter-gateway/rutter/ingest/internal/record"
 )
 
 // Config says what is recorded, and where.
 type Config struct {
-	// Dir is the directory of manifests.
+	// Dir is a directory of manifests to record. The alternative is Kubernetes.
 	Dir string
+	// Kubernetes is a cluster to record; nil for none.
+	Kubernetes *Kubernetes
 	// Cluster is what the events say they come from; Holder names this process.
 	Cluster, Holder string
 	// Sole is set when no other process can be writing, because the log is this
@@ -47,9 +51,10 @@ type Config struct {
 	// problems there are, and the notices that are new.
 	Report func(problems, notices []Problem)
 	// Stalled is told that recording cannot go on for now and, with nil, that it does again.
-	Stalled func(error)
-	Now     func() time.Time
-	Logger  *slog.Logger
+	Stalled    func(error)
+	Now        func() time.Time
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // Problem is a manifest that is refused or ignored.
@@ -67,69 +72,132 @@ const (
 	defaultRelistAfter = 24 * time.Hour
 )
 
-// Resources are those that are listed and followed, in the order of their brackets.
-func Resources() []string {
-	return []string{
-		events.GatewayClasses, events.Gateways, events.HTTPRoutes, events.GRPCRoutes, events.TLSRoutes, events.TCPRoutes,
-		events.UDPRoutes, events.ReferenceGrants,
-		events.Services, events.Secrets, events.Namespaces, events.EndpointSlices,
+// New checks the configuration.
+func New(c Config) (*Service, error) {
+	if c.Kubernetes == nil {
+		return newService(c, manifestOrigin{config: c, read: openManifests})
 	}
+	if c.Dir != "" {
+		return nil, errors.New("ingest: a directory and a cluster cannot be recorded at once")
+	}
+	from, err := newClusterOrigin(c)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
+	}
+	return newService(c, from)
+}
+
+func newService(c Config, from origin) (*Service, error) {
+	sealer, err := keypair.NewSealer(c.Settings.Recipient)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
+	}
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
+	}
+	c.Settings.Resources = from.resources()
+	c.Upkeep = cmp.Or(c.Upkeep, defaultUpkeep)
+	c.RelistAfter = cmp.Or(c.RelistAfter, defaultRelistAfter)
+	return &Service{Config: c, origin: from, sealer: sealer, metrics: m, waitsFor: "starting"}, nil
+}
+
+// Service records what happens to configuration.
+type Service struct {
+	Config
+	origin  origin
+	sealer  *keypair.Sealer
+	metrics *metrics
+
+	// Of the present epoch:
+	clusterUID        string
+	events, endpoints *output
+	recorder          *record.Recorder
+	lists             *lists
+	hold              *hold
+	upkeepAt          time.Time
+
+	mu       sync.Mutex
+	waitsFor string // why Ready is not nil; "" when it is
 }
 
 // Run records until ctx ends. It returns an error when the log refuses for good
 // ([events.ErrFenced]: another ingest took over) or cannot be read.
-func Run(ctx context.Context, c Config) error { return run(ctx, c, openManifests) }
-
-func run(ctx context.Context, c Config, open func(manifests.Config) (source, error)) error {
-	sealer, err := keypair.NewSealer(c.Settings.Recipient)
-	if err != nil {
-		return fmt.Errorf("ingest: %w", err)
-	}
-	c.Settings.Resources = Resources()
-	c.Upkeep = cmp.Or(c.Upkeep, defaultUpkeep)
-	c.RelistAfter = cmp.Or(c.RelistAfter, defaultRelistAfter)
-	s := &service{Config: c, source: open, sealer: sealer}
+func (s *Service) Run(ctx context.Context) error {
 	for {
 		err := s.epoch(ctx)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if !errors.Is(err, errGap) && !errors.Is(err, index.ErrLost) {
+		case errors.Is(err, errStartAnew), errors.Is(err, errGap), errors.Is(err, index.ErrLost):
+			s.Logger.Warn("a new epoch begins, and everything is listed", "error", err)
+		case err != nil:
 			return fmt.Errorf("ingest: %w", err)
 		}
-		s.Logger.Warn("a new epoch begins, to record again what the log no longer holds", "error", err)
 	}
 }
 
-// epoch records under one epoch, until ctx or the epoch ends.
-func (s *service) epoch(ctx context.Context) error {
+// Ready is nil once every resource is listed, or while another ingest records and
+// this one is prepared to take over; otherwise it says what is waited for.
+func (s *Service) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waitsFor == "" {
+		return nil
+	}
+	return errors.New(s.waitsFor)
+}
+
+func (s *Service) setReady(waitsFor string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waitsFor = waitsFor
+}
+
+// epoch takes the leases and records until something ends that.
+func (s *Service) epoch(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer s.close(ctx)
-	return s.follow(ctx)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	for _, out := range s.outputs() {
+		watch.Go(func() {
+			select {
+			case <-out.writer.Lost():
+				end(fmt.Errorf("record to %s: %w", out.name, events.ErrFenced))
+			case <-ctx.Done():
+			}
+		})
+	}
+	err := s.follow(ctx)
+	end(nil)
+	if lost := context.Cause(ctx); errors.Is(lost, events.ErrFenced) {
+		return lost
+	}
+	return err
 }
 
-type service struct {
-	Config
-	source            func(manifests.Config) (source, error)
-	sealer            *keypair.Sealer
-	events, endpoints *output
-	recorder          *record.Recorder
-	accepted          *accepted
-	upkeepAt          time.Time
-	problems          []manifests.Problem // as last reported
-	reported          bool
-}
+func (s *Service) outputs() []*output { return []*output{s.endpoints, s.events} }
 
-func (s *service) outputs() []*output { return []*output{s.endpoints, s.events} }
-
-func (s *service) open(ctx context.Context) error {
+func (s *Service) open(ctx context.Context) error {
 	var err error
-	if s.endpoints, err = s.openOutput(ctx, events.StreamEndpoints, s.Endpoints, nil); err != nil {
+	// Before the lease: whoever holds it records, if only verdicts, and a source
+	// that does not answer is no reason to take that away.
+	s.setReady("the source does not answer")
+	if s.clusterUID, err = s.origin.identify(ctx); err != nil {
 		return err
 	}
-	if s.events, err = s.openOutput(ctx, events.StreamEvents, s.Events, &s.Settings); err != nil {
+	if s.endpoints, err = s.openOutput(ctx, events.StreamEndpoints, s.Endpoints, s.Sole, nil); err != nil {
+		return err
+	}
+	// Who holds the lease of ENDPOINTS has no rightful rival for EVENTS: whoever may
+	// still hold that one has lost the other, and is refused from here on.
+	if s.events, err = s.openOutput(ctx, events.StreamEvents, s.Events, true, &s.Settings); err != nil {
+		s.release(ctx, s.endpoints)
 		return err
 	}
 	for key, entry := range s.events.index.Entries {
@@ -140,22 +208,33 @@ func (s *service) open(ctx context.Context) error {
 	if err := s.checkGap(ctx); errors.Is(err, errGap) {
 		s.events.index.RecordAgain()
 	} else if err != nil {
+		s.close(ctx)
 		return err
 	}
-	s.recorder = &record.Recorder{Cluster: s.Cluster, Sealer: s.sealer, Now: s.Now, Events: s.events.index, Endpoints: s.endpoints.index}
-	s.accepted = loadAccepted(ctx, s.Bucket, s.Logger)
+	s.recorder = &record.Recorder{
+		Cluster: s.Cluster, Sealer: s.sealer, Now: s.Now, Events: s.events.index, Endpoints: s.endpoints.index, Dropped: s.metrics.dropped,
+	}
+	s.lists = newLists(s.Settings.Resources, s.events.index.Unrecorded(s.Settings.Resources))
+	s.hold = newHold(s)
+	s.upkeepAt = time.Now().Add(s.Upkeep)
+	s.setReady(s.lists.waitsFor())
 	return nil
 }
 
 // close stores what is known and gives up the leases, so that the next ingest
 // need neither read much nor wait.
-func (s *service) close(ctx context.Context) {
+func (s *Service) close(ctx context.Context) {
+	s.setReady("ending")
+	for _, out := range s.outputs() {
+		s.release(ctx, out)
+	}
+}
+
+func (s *Service) release(ctx context.Context, out *output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	for _, out := range s.outputs() {
-		s.save(ctx, out)
-		if err := out.writer.Close(ctx); err != nil {
-			s.Logger.Warn("lease was not given up", "stream", out.name, "error", err)
-		}
+	s.save(ctx, out)
+	if err := out.writer.Close(ctx); err != nil {
+		s.Logger.Warn("lease was not given up", "stream", out.name, "error", err)
 	}
 }

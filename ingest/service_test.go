@@ -171,7 +171,7 @@ func TestKeysAreSealedAnewWhenTheRecipientChanges(t *testing.T) {
 		// ingest died at once.
 		r.config.Settings.Recipient = newRecipient(t)
 		settings := r.config.Settings
-		s := &service{Config: r.config}
+		s := &Service{Config: r.config}
 		dead, err := r.config.Events.Acquire(t.Context(), events.LeaseConfig{
 			Cluster: "c", Holder: "h", Sole: true,
 			Open: func(epoch uint64) events.Message { return s.guard(events.StreamEvents, epoch, &settings) },

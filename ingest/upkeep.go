@@ -18,20 +18,20 @@ import (
 // all of them.
 
 // upkeep does what time alone makes necessary.
-func (s *service) upkeep(ctx context.Context, reader source) error {
-	if s.relistDue() {
+func (s *Service) upkeep(ctx context.Context, from source) error {
+	if s.relistDue() && s.lists.complete(events.EndpointSlices) {
 		if err := s.beginRelist(ctx); err != nil {
 			return err
 		}
 		missing, err := s.recordSlices(ctx)
 		if err == nil {
-			err = s.completeRelist(ctx, missing)
+			err = s.completeRelist(ctx, missing, "")
 		}
 		if err != nil {
 			return err // with index.ErrLost a new epoch begins
 		}
 	}
-	s.store(ctx, reader)
+	s.store(ctx, from)
 	return s.checkGap(ctx)
 }
 
@@ -40,7 +40,7 @@ var errGap = errors.New("events are lost that no checkpoint holds")
 
 // checkGap is errGap where that is so. Everything that exists is then recorded
 // again, in lists that say that they are whole.
-func (s *service) checkGap(ctx context.Context) error {
+func (s *Service) checkGap(ctx context.Context) error {
 	if s.Folded == nil {
 		return nil
 	}
@@ -59,33 +59,33 @@ func (s *service) checkGap(ctx context.Context) error {
 }
 
 // store puts away what makes the next start quick and independent of retention.
-func (s *service) store(ctx context.Context, reader source) {
+func (s *Service) store(ctx context.Context, from source) {
 	s.upkeepAt = time.Now().Add(s.Upkeep)
 	for _, out := range s.outputs() {
 		s.save(ctx, out)
 	}
-	s.accepted.save(ctx, s.Bucket, reader.Accepted())
+	from.Store(ctx)
 }
 
 // storeLast is store at the end, when ctx is over.
-func (s *service) storeLast(ctx context.Context, reader source) {
+func (s *Service) storeLast(ctx context.Context, from source) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	s.store(ctx, reader)
+	s.store(ctx, from)
 }
 
 // relistDue tells whether the last whole list is too old, or there is none.
-func (s *service) relistDue() bool {
+func (s *Service) relistDue() bool {
 	return s.Now().Sub(s.endpoints.index.Whole.Time) >= s.RelistAfter
 }
 
-func (s *service) beginRelist(ctx context.Context) error {
+func (s *Service) beginRelist(ctx context.Context) error {
 	return s.append(ctx, s.endpoints, s.bracket(s.endpoints, events.TypeSyncStart, events.Sync{Resource: events.EndpointSlices}))
 }
 
 // recordSlices records every slice that the list does not hold yet, but for the
 // last part, which it returns.
-func (s *service) recordSlices(ctx context.Context) (part []events.Event, err error) {
+func (s *Service) recordSlices(ctx context.Context) (part []events.Event, err error) {
 	out := s.endpoints
 	err = out.index.Payloads(ctx, out.stream, out.index.Begun.Sequence, func(key events.Key, e *index.Entry, payload []byte) error {
 		part = append(part, s.recorder.Baseline(key, e, payload))
@@ -99,6 +99,20 @@ func (s *service) recordSlices(ctx context.Context) (part []events.Event, err er
 	return part, err
 }
 
-func (s *service) completeRelist(ctx context.Context, missing []events.Event) error {
-	return s.append(ctx, s.endpoints, append(missing, s.bracket(s.endpoints, events.TypeSyncDone, events.Sync{Resource: events.EndpointSlices, Whole: true}))...)
+// finishRelist completes the list that a list of the source gave rise to.
+func (s *Service) finishRelist(ctx context.Context, resourceVersion string) error {
+	missing, err := s.recordSlices(ctx)
+	if errors.Is(err, index.ErrLost) {
+		s.Logger.Warn("endpointslices of which nothing is left are left out of the list", "error", err)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.completeRelist(ctx, missing, resourceVersion)
+}
+
+func (s *Service) completeRelist(ctx context.Context, missing []events.Event, resourceVersion string) error {
+	done := s.bracket(s.endpoints, events.TypeSyncDone, events.Sync{Resource: events.EndpointSlices, ResourceVersion: resourceVersion, Whole: true})
+	return s.append(ctx, s.endpoints, append(missing, done)...)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/natslog"
@@ -64,6 +65,7 @@ func record(t *testing.T, log events.Log, dir string) {
 			ControllerName: "rutter.dev/gateway-controller", ListenAddress: "127.0.0.1", RouteLayout: "scoped", Recipient: identity.Recipient().String(),
 		},
 		Report: func(_, _ []ingest.Problem) {}, Stalled: func(error) {}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Registerer: prometheus.NewRegistry(),
 	}
 	for name, stream := range map[string]*events.Stream{
 		events.StreamEvents: &c.Events, events.StreamEndpoints: &c.Endpoints, events.StreamReceipts: &c.Receipts,
@@ -74,10 +76,12 @@ func record(t *testing.T, log events.Log, dir string) {
 	}
 	c.Bucket, err = log.Bucket(t.Context(), ingest.IndexBucket)
 	must(t, err)
+	recorder, err := ingest.New(c)
+	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := ingest.Run(ctx, c); err != nil {
+		if err := recorder.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})

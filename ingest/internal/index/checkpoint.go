@@ -24,6 +24,9 @@ type head struct {
 	Begun           Mark           `json:"begun"`
 	Whole           Mark           `json:"whole"`
 	Recipient       string         `json:"recipient,omitempty"`
+	ClusterUID      string         `json:"clusterUID,omitempty"`
+	// Listed may be left out by older builds.
+	Listed map[string]bool `json:"listed,omitempty"`
 }
 
 // Save stores the index of a stream under its name.
@@ -39,7 +42,7 @@ func (x *Index) Save(ctx context.Context, bucket events.Bucket, name string, str
 }
 
 func (x *Index) write(ctx context.Context, out io.Writer, stream events.Stream) error {
-	w := routing.NewStreamWriter(out, head{x.Position, x.ResourceVersion, x.Begun, x.Whole, x.Recipient})
+	w := routing.NewStreamWriter(out, head{x.Position, x.ResourceVersion, x.Begun, x.Whole, x.Recipient, x.ClusterUID, x.Listed})
 	w.Map("entries")
 	with := map[events.Key]bool{}
 	err := x.Payloads(ctx, stream, math.MaxUint64, func(key events.Key, e *Entry, payload []byte) error {
@@ -126,7 +129,8 @@ func restore(ctx context.Context, bucket events.Bucket, name string, info events
 // read undoes write. The payloads from the sequence first on are in the stream.
 func (x *Index) read(d *json.Decoder, first uint64) error {
 	fields := map[string]any{
-		"position": &x.Position, "resourceVersion": &x.ResourceVersion, "begun": &x.Begun, "whole": &x.Whole, "recipient": &x.Recipient,
+		"position": &x.Position, "resourceVersion": &x.ResourceVersion, "begun": &x.Begun, "whole": &x.Whole,
+		"recipient": &x.Recipient, "clusterUID": &x.ClusterUID, "listed": &x.Listed,
 	}
 	return routing.Fields(d, func(name string) error {
 		if field, ok := fields[name]; ok {
@@ -156,6 +160,20 @@ func (x *Index) CatchUp(ctx context.Context, stream events.Stream, last uint64) 
 	if x.Position.Sequence >= last {
 		return nil
 	}
+	return x.follow(ctx, stream, last)
+}
+
+// Follow folds in what is appended to the stream, until ctx ends: a standby knows
+// what is recorded when its turn comes.
+func (x *Index) Follow(ctx context.Context, stream events.Stream) error {
+	err := x.follow(ctx, stream, math.MaxUint64)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (x *Index) follow(ctx context.Context, stream events.Stream, last uint64) error {
 	reader := stream.Reader(x.Position.Sequence + 1)
 	defer reader.Close()
 	for x.Position.Sequence < last {

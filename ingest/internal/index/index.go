@@ -73,13 +73,15 @@ type Index struct {
 	// Begun is where the last list of the EndpointSlices begins, Whole where the
 	// last complete one does: from there on the stream holds each that exists.
 	Begun, Whole Mark
-	// Recipient is that of the present epoch.
-	Recipient string
+	// Recipient is that of the present epoch, ClusterUID the cluster that is recorded.
+	Recipient, ClusterUID string
+	// Listed are the resources of which a list was ever completed.
+	Listed map[string]bool
 }
 
 // New is the index before the first message.
 func New(incarnation string) *Index {
-	return &Index{Position: events.Version{Incarnation: incarnation}, Entries: map[events.Key]*Entry{}}
+	return &Index{Position: events.Version{Incarnation: incarnation}, Entries: map[events.Key]*Entry{}, Listed: map[string]bool{}}
 }
 
 // Unrecorded tells for each of resources whether a list of all its objects records
@@ -108,6 +110,11 @@ func (x *Index) Apply(e events.Event) error {
 			x.Begun = Mark{Sequence: e.Sequence, Time: e.Time}
 		}
 	case events.TypeSyncDone:
+		var sync events.Sync
+		if err := json.Unmarshal(e.Data, &sync); err != nil {
+			return fmt.Errorf("index event %d (%s): %w", e.Sequence, e.Key, err)
+		}
+		x.Listed[sync.Resource] = true
 		if e.Key == events.SyncKey(events.EndpointSlices) {
 			x.Whole = x.Begun
 		}
@@ -122,6 +129,9 @@ func (x *Index) openEpoch(e events.Event) error {
 	}
 	if opened.Settings != nil {
 		x.Recipient = opened.Settings.Recipient
+	}
+	if opened.ClusterUID != "" {
+		x.ClusterUID = opened.ClusterUID
 	}
 	return nil
 }

@@ -3,10 +3,11 @@
 //	object as observed ──Object──► object as recorded ──JSON──► payload
 //	                                      └──Hash──► what counts as a change
 //
-// Dropped is what changes without meaning anything to routing: managedFields,
-// the last-applied annotation, selfLink and status, except what a keep-list
-// names. Everything else stays, known to this build or not, so that a newer
-// build finds it in the log.
+// Dropped is what changes without meaning anything to routing: managedFields
+// (but for who wrote last, see actor.go), the last-applied annotation, selfLink
+// and status, except what a keep-list names. Everything else stays, known to this
+// build or not, so that a newer build finds it in the log. Of a
+// CustomResourceDefinition only a keep-list stays (see definition.go).
 //
 // The package promises to be pure: it never writes to what it is given, and
 // equal objects give equal bytes. It refuses to judge an object: see manifests.
@@ -29,6 +30,9 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // (plural, such as "services"). It shares what it keeps with o: treat both as
 // read-only from here on.
 func Object(resource string, o map[string]any) map[string]any {
+	if resource == events.CustomResourceDefinitions {
+		return definition(o)
+	}
 	out := maps.Clone(o)
 	delete(out, "status")
 	if kept := keptStatus(resource, o["status"]); len(kept) > 0 {
@@ -57,6 +61,9 @@ func keptMetadata(metadata map[string]any) map[string]any {
 	out := maps.Clone(metadata)
 	delete(out, "managedFields")
 	delete(out, "selfLink")
+	if actor := lastActor(metadata["managedFields"]); actor != nil {
+		out["managedFields"] = []any{actor}
+	}
 	if annotations, ok := metadata["annotations"].(map[string]any); ok {
 		kept := maps.Clone(annotations)
 		delete(kept, lastApplied)
@@ -79,11 +86,12 @@ func JSON(o map[string]any) ([]byte, error) {
 
 // Hash tells whether two recorded objects say the same: the SHA-256 of the
 // payload, without the metadata that is assigned to an object rather
-// than written by anyone (uid, resourceVersion, generation, creationTimestamp).
+// than written by anyone (uid, resourceVersion, generation, creationTimestamp,
+// managedFields).
 func Hash(o map[string]any) (routing.Digest, error) {
 	if metadata, ok := o["metadata"].(map[string]any); ok {
 		metadata = maps.Clone(metadata)
-		for _, assigned := range []string{"uid", "resourceVersion", "generation", "creationTimestamp"} {
+		for _, assigned := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"} {
 			delete(metadata, assigned)
 		}
 		o = maps.Clone(o)

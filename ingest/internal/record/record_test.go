@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
-	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
+	"github.com/rutter-gateway/rutter/ingest/internal/observed"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
@@ -109,11 +109,11 @@ func TestWhatIsRecordedAlreadyGivesNoEvent(t *testing.T) {
 
 func TestEndpointsGoAheadOfRoutesAndDeletionsAfter(t *testing.T) {
 	r := newRig(t)
-	got := r.record(manifests.Changes{Applied: append(objects(t, "r.yaml", route("a.example", "")), objects(t, "s.yaml", slice("10.0.0.1"))...)})
+	got := r.record(observed.Changes{Applied: append(objects(t, "r.yaml", route("a.example", "")), objects(t, "s.yaml", slice("10.0.0.1"))...)})
 	if want := "applied endpointslices/shop/web-1, applied httproutes/shop/r"; keys(got) != want {
 		t.Errorf("recorded %s, want %s", keys(got), want)
 	}
-	got = r.record(manifests.Changes{Deleted: []events.Key{sliceKey, routeKey}})
+	got = r.record(observed.Changes{Deleted: []observed.Deletion{{Key: sliceKey}, {Key: routeKey}}})
 	if want := "deleted httproutes/shop/r, deleted endpointslices/shop/web-1"; keys(got) != want {
 		t.Errorf("recorded %s, want %s", keys(got), want)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
 	"github.com/rutter-gateway/rutter/ingest/internal/keypair"
-	"github.com/rutter-gateway/rutter/ingest/internal/manifests"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
+	"github.com/rutter-gateway/rutter/ingest/internal/observed"
 	"github.com/rutter-gateway/rutter/ingest/internal/record"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
@@ -53,9 +53,9 @@ var resources = map[string]string{
 }
 
 // objects are those of a text, as the reader of the directory hands them on.
-func objects(t *testing.T, file, text string) []manifests.Object {
+func objects(t *testing.T, file, text string) []observed.Object {
 	t.Helper()
-	var out []manifests.Object
+	var out []observed.Object
 	for _, o := range gwtest.Objects(t, text) {
 		metadata, _ := o["metadata"].(map[string]any)
 		kind, _ := o["kind"].(string)
@@ -66,7 +66,7 @@ func objects(t *testing.T, file, text string) []manifests.Object {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, manifests.Object{Key: key, Object: o, Hash: hash, Source: manifests.Source{File: file, Document: 1, Line: 1}})
+		out = append(out, observed.Object{Key: key, Object: o, Hash: hash, File: file})
 	}
 	return out
 }
@@ -74,16 +74,20 @@ func objects(t *testing.T, file, text string) []manifests.Object {
 // apply records the documents of a text.
 func (r *rig) apply(file, text string) []recorded {
 	r.t.Helper()
-	return r.record(manifests.Changes{Applied: objects(r.t, file, text)})
+	return r.record(observed.Changes{Applied: objects(r.t, file, text)})
 }
 
 func (r *rig) remove(keys ...events.Key) []recorded {
 	r.t.Helper()
-	return r.record(manifests.Changes{Deleted: keys})
+	var gone []observed.Deletion
+	for _, key := range keys {
+		gone = append(gone, observed.Deletion{Key: key})
+	}
+	return r.record(observed.Changes{Deleted: gone})
 }
 
 // record is what changes come to, in order, folded into the indexes.
-func (r *rig) record(c manifests.Changes) []recorded {
+func (r *rig) record(c observed.Changes) []recorded {
 	r.t.Helper()
 	batch, err := r.Batch(c)
 	if err != nil {

@@ -173,7 +173,7 @@ func (r *run) envoyLogs() string { return filepath.Join(r.DataDir, "envoy") }
 func (r *run) socket() string { return filepath.Join(r.runDir, "xds.sock") }
 
 func (r *run) ingest(ctx context.Context) error {
-	return ingest.Run(ctx, ingest.Config{
+	service, err := ingest.New(ingest.Config{
 		Dir: r.Dir, Cluster: cluster, Holder: "standalone", Sole: true,
 		Settings: events.Settings{
 			ControllerName: controllerName, ListenAddress: r.ListenAddress, RouteLayout: r.RouteLayout,
@@ -185,7 +185,12 @@ func (r *run) ingest(ctx context.Context) error {
 			return projector.Covered(ctx, r.buckets[projector.FoldBucket], info)
 		},
 		Report: r.screen.Report, Stalled: r.screen.Stalled("recording"), Now: time.Now, Logger: r.Logger,
+		Registerer: prometheus.NewRegistry(),
 	})
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx)
 }
 
 func (r *run) projector(ctx context.Context) error {

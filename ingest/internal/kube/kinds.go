@@ -1,0 +1,86 @@
+package kube
+
+import (
+	"strings"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// kind is a kind of object that is followed.
+type kind struct {
+	schema.GroupKind
+	resource string
+	// custom kinds exist where a CustomResourceDefinition says so.
+	custom bool
+	// fetched kinds are watched by their metadata, and fetched where they are wanted.
+	fetched bool
+	// optional kinds may be missing without harm to routing.
+	optional bool
+}
+
+// recordedVersion is in which version every object is recorded. Between the
+// versions of a kind nothing but the name differs (conversion strategy None).
+const recordedVersion = "v1"
+
+func (k kind) gvr(version string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: k.Group, Version: version, Resource: k.resource}
+}
+
+// definition is the name of the CustomResourceDefinition of a custom kind.
+func (k kind) definition() string { return k.resource + "." + k.Group }
+
+func kinds() []kind {
+	core := func(name, resource string) kind {
+		return kind{GroupKind: schema.GroupKind{Kind: name}, resource: resource}
+	}
+	gateway := func(name, resource string) kind {
+		return kind{GroupKind: schema.GroupKind{Group: gatewayv1.GroupName, Kind: name}, resource: resource, custom: true}
+	}
+	secrets := core("Secret", events.Secrets)
+	secrets.fetched = true
+	return []kind{
+		{
+			GroupKind: schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"},
+			resource:  events.CustomResourceDefinitions, fetched: true, optional: true,
+		},
+		gateway("GatewayClass", events.GatewayClasses),
+		gateway("Gateway", events.Gateways),
+		gateway("HTTPRoute", events.HTTPRoutes),
+		gateway("GRPCRoute", events.GRPCRoutes),
+		gateway("TLSRoute", events.TLSRoutes),
+		gateway("TCPRoute", events.TCPRoutes),
+		gateway("UDPRoute", events.UDPRoutes),
+		gateway("ReferenceGrant", events.ReferenceGrants),
+		core("Service", events.Services),
+		secrets,
+		core("Namespace", events.Namespaces),
+		{GroupKind: schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}, resource: events.EndpointSlices},
+	}
+}
+
+// Resources are those that are followed.
+func Resources() []string {
+	var out []string
+	for _, k := range kinds() {
+		out = append(out, k.resource)
+	}
+	return out
+}
+
+func kindOf(resource string) kind {
+	for _, k := range kinds() {
+		if k.resource == resource {
+			return k
+		}
+	}
+	panic("kube: " + resource + " are not followed")
+}
+
+// isGatewayDefinition tells whether a CustomResourceDefinition is one of the Gateway API.
+func isGatewayDefinition(key events.Key) bool {
+	return key.Resource == events.CustomResourceDefinitions && strings.HasSuffix(key.Name, "."+gatewayv1.GroupName)
+}
