@@ -11,15 +11,18 @@ import (
 // metrics of the service.
 type metrics struct {
 	reconciled              *process.Reconcile
+	lag                     *process.Lag
 	writes, errors, omitted *prometheus.CounterVec
 	failing                 prometheus.Gauge
 	delay                   prometheus.Histogram
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
-	reconciled, err := process.NewReconcile(registerer, "status-writer")
+	reconciled, errReconcile := process.NewReconcile(registerer, "status-writer")
+	lag, err := process.NewLag(registerer, "status")
+	err = errors.Join(errReconcile, err)
 	m := &metrics{
-		reconciled: reconciled,
+		reconciled: reconciled, lag: lag,
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rutter_status_writes_total", Help: "Statuses written, by resource.",
 		}, []string{"resource"}),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
 
@@ -56,7 +57,10 @@ type Config struct {
 	Receipts  Receipts
 	// Heartbeats are the receipts that the servers repeat, so that a service that
 	// starts has the whole picture within [events.HeartbeatEvery]; nil where they do not.
-	Heartbeats     Receipts
+	Heartbeats Receipts
+	// Measured is the stream SNAPSHOTS, to tell how far the service is behind it; nil
+	// where nobody asks.
+	Measured       process.Measured
 	Applier        Applier
 	ControllerName string
 	// Silence is after how long without a receipt an xDS server counts as gone; 0 is
@@ -72,7 +76,8 @@ type Config struct {
 type Service struct {
 	Config
 	metrics *metrics
-	caught  atomic.Bool // up with SNAPSHOTS
+	caught  atomic.Bool   // up with SNAPSHOTS
+	read    atomic.Uint64 // the last sequence of SNAPSHOTS
 
 	// All below belongs to the goroutine of Run.
 	state   *routing.State
@@ -141,17 +146,34 @@ func (s *Service) Run(ctx context.Context) error {
 		snapshots: make(chan []*routing.Snapshot), receipts: make(chan []events.Message), heartbeats: make(chan []events.Message),
 		changed: make(chan []events.Key), failed: make(chan error, 4),
 	}
-	readers.Go(func() { pump(ctx, s.Snapshots.Next, n.snapshots, n.failed) })
+	s.noteRead()
+	readers.Go(func() { pump(ctx, s.nextSnapshots, n.snapshots, n.failed) })
 	readers.Go(func() { pump(ctx, s.Receipts.Next, n.receipts, n.failed) })
 	readers.Go(func() { pump(ctx, s.Applier.Changed, n.changed, n.failed) })
 	if s.Heartbeats != nil {
 		readers.Go(func() { pump(ctx, s.Heartbeats.Next, n.heartbeats, n.failed) })
+	}
+	if s.Measured != nil {
+		readers.Go(func() { s.metrics.lag.Measure(ctx, events.StreamSnapshots, s.Measured, s.read.Load) })
 	}
 	err = s.loop(ctx, n)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("write statuses: %w", err)
+}
+
+func (s *Service) nextSnapshots(ctx context.Context) ([]*routing.Snapshot, error) {
+	batch, err := s.Snapshots.Next(ctx)
+	s.noteRead()
+	return batch, err
+}
+
+// noteRead is for the goroutine that reads.
+func (s *Service) noteRead() {
+	if at, ok := s.Snapshots.(interface{ Position() events.Version }); ok {
+		s.read.Store(at.Position().Sequence)
+	}
 }
 
 // news is what comes in.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
@@ -193,7 +194,7 @@ func (w *world) programmed(key events.Key) string {
 	switch {
 	case o.Gateway != nil:
 		list = o.Gateway.Conditions
-	case o.Route != nil:
+	case o.Route != nil && len(o.Route.Parents) > 0:
 		list = o.Route.Parents[0].Conditions
 	}
 	for _, c := range list {
@@ -208,6 +209,11 @@ func (w *world) programmed(key events.Key) string {
 func (w *world) want(key events.Key, want string) {
 	w.t.Helper()
 	w.pass(1100 * time.Millisecond)
+	w.wantNow(key, want)
+}
+
+func (w *world) wantNow(key events.Key, want string) {
+	w.t.Helper()
 	if got := w.programmed(key); got != want {
 		w.t.Errorf("%s is programmed %q, want %q", key, got, want)
 	}
@@ -293,6 +299,15 @@ func (s *statuses) setAway(away bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away = away
+}
+
+// clobber is what a writer does that cares for nobody.
+func (s *statuses) clobber(key events.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.objects[key]
+	o.Route = &gatewayv1.RouteStatus{}
+	s.objects[key] = o
 }
 
 // written is how often the status of an object was written.

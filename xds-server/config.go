@@ -45,9 +45,9 @@ type Log struct {
 	// Heartbeats repeats receipts to those who listen; nil where nobody does.
 	// [events.Log] does.
 	Heartbeats receipts.Announcer
-	// Measured is the stream SNAPSHOTS, to tell how far the server is behind it;
-	// nil where nobody asks.
-	Measured process.Measured
+	// Measured are the streams, by name, of which is told how far the server is
+	// behind them; none where nobody asks.
+	Measured map[string]process.Measured
 }
 
 // Config of a [Server]. Optional are Identity, LocalCopy, TLS (on this machine),

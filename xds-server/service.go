@@ -14,7 +14,6 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
-	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/receipts"
 	"github.com/rutter-gateway/rutter/xds-server/internal/serve"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
@@ -158,11 +157,9 @@ func (s *Server) useLog(ctx context.Context) *Log {
 	if log.Heartbeats != nil {
 		readers.Go(func() { s.ledger.Repeat(ctx, log.Heartbeats) })
 	}
-	if log.Measured != nil {
-		readers.Go(func() { s.metrics.lag.Measure(ctx, events.StreamSnapshots, log.Measured, s.metrics.read.Load) })
-	}
-	if endpoints, ok := log.Endpoints.(process.Measured); ok && log.Measured != nil {
-		readers.Go(func() { s.metrics.lag.Measure(ctx, events.StreamEndpoints, endpoints, s.endpoints.sequence) })
+	read := map[string]func() uint64{events.StreamSnapshots: s.metrics.read.Load, events.StreamEndpoints: s.endpoints.sequence}
+	for name, stream := range log.Measured {
+		readers.Go(func() { s.metrics.lag.Measure(ctx, name, stream, read[name]) })
 	}
 	readers.Wait()
 	return &log

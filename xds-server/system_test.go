@@ -21,6 +21,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/sample"
 )
 
@@ -117,7 +118,9 @@ func (s *system) open(context.Context) (Log, error) {
 		Endpoints:  streams[events.StreamEndpoints],
 		Receipts:   streams[events.StreamReceipts],
 		Heartbeats: log,
-		Measured:   streams[events.StreamSnapshots],
+		Measured: map[string]process.Measured{
+			events.StreamSnapshots: streams[events.StreamSnapshots], events.StreamEndpoints: streams[events.StreamEndpoints],
+		},
 	}, nil
 }
 

@@ -50,6 +50,8 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newProjectorCommand(env),
 		newProvisionerCommand(env),
 		newEnvoyAgentCommand(env),
+		newXDSServerCommand(env),
+		newStatusWriterCommand(env),
 		newVersionCommand(env),
 	)
 	return root

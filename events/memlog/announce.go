@@ -56,8 +56,8 @@ type listener struct {
 
 // hears tells whether a message on subject is for this listener.
 func (l *listener) hears(subject string) bool {
-	prefix, any := strings.CutSuffix(l.subject, "*")
-	if !any {
+	prefix, many := strings.CutSuffix(l.subject, "*")
+	if !many {
 		return subject == l.subject
 	}
 	last, ok := strings.CutPrefix(subject, prefix)

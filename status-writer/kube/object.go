@@ -48,7 +48,10 @@ func (l *objectList) DeepCopyObject() runtime.Object {
 
 // kinds are the objects that have a status of ours, by resource.
 func kinds() map[string]string {
-	return map[string]string{events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute"}
+	return map[string]string{
+		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
+		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
+	}
 }
 
 // isRoute tells whether a status has parents.
