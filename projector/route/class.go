@@ -46,5 +46,6 @@ func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict)
 	}
 	verdict := newVerdict(o)
 	verdict.Conditions = []routing.Condition{accepted}
+	verdict.Features = features(settings.Provisioned)
 	return c, verdict
 }

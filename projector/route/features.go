@@ -1,0 +1,62 @@
+package route
+
+import "slices"
+
+// features are those of the Gateway API that Gateways of our classes have, by the
+// names of sigs.k8s.io/gateway-api/pkg/features, in the order in which a
+// GatewayClass lists them. A feature is here once all of it works; those that are
+// left out are listed in the test, with the reason.
+func features(provisioned bool) []string {
+	all := []string{
+		"Gateway",
+		"GatewayHTTPListenerIsolation",
+		"GatewayHTTPSListenerDetectMisdirectedRequests",
+		"GatewayPort8080",
+		"GatewayRouteHostnameIntersectionPrecedence",
+		"ReferenceGrant",
+
+		"HTTPRoute",
+		"HTTPRoute303RedirectStatusCode",
+		"HTTPRoute307RedirectStatusCode",
+		"HTTPRoute308RedirectStatusCode",
+		"HTTPRouteBackendProtocolH2C",
+		"HTTPRouteBackendProtocolWebSocket",
+		"HTTPRouteBackendRequestHeaderModification",
+		"HTTPRouteBackendTimeout",
+		"HTTPRouteBackendURLRewrite",
+		"HTTPRouteCORS",
+		"HTTPRouteDestinationPortMatching",
+		"HTTPRouteHostRewrite",
+		"HTTPRouteMethodMatching",
+		"HTTPRouteNamedRouteRule",
+		"HTTPRouteParentRefPort",
+		"HTTPRoutePathRedirect",
+		"HTTPRoutePathRewrite",
+		"HTTPRoutePortRedirect",
+		"HTTPRouteQueryParamMatching",
+		"HTTPRouteRequestMirror",
+		"HTTPRouteRequestMultipleMirrors",
+		"HTTPRouteRequestPercentageMirror",
+		"HTTPRouteRequestTimeout",
+		"HTTPRouteResponseHeaderModification",
+		"HTTPRouteRetryCodes",
+		"HTTPRouteRetryConnectionError",
+		"HTTPRouteSchemeRedirect",
+
+		"GRPCRoute",
+		"GRPCRouteNamedRouteRule",
+		"GRPCRouteRequestHeaderModifier",
+
+		"TLSRoute",
+		"TLSRouteModeMixed",
+		"TLSRouteModeTerminate",
+		"TCPRoute",
+		"UDPRoute",
+	}
+	if provisioned {
+		// A Gateway has a Service and Envoys of its own.
+		all = append(all, "GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
+	}
+	slices.Sort(all)
+	return all
+}
