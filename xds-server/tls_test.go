@@ -149,7 +149,7 @@ func TestAnEnvoyIsServedOnlyItsOwnGateway(t *testing.T) {
 		t.Errorf("its own Gateway: %v", err)
 	}
 	err := asks(t, server.address, ours.client(ours, "ns/other"), testGateway)
-	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "it names spiffe://rutter.dev/gateway/ns/other") {
+	if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "it names [spiffe://rutter.dev/gateway/ns/other") {
 		t.Errorf("another Gateway: %v", err)
 	}
 	for name, client := range map[string]credentials.TransportCredentials{

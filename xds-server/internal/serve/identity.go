@@ -8,11 +8,9 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
-)
 
-// identityPrefix begins the URI by which a client certificate names the Gateway for
-// whose Envoys it was issued.
-const identityPrefix = "spiffe://rutter.dev/gateway/"
+	"github.com/rutter-gateway/rutter/internal/pki"
+)
 
 // checkIdentity refuses an Envoy that asks for what is not its Gateway's: among it
 // are that Gateway's private keys. A connection without TLS is from this machine.
@@ -25,18 +23,15 @@ func checkIdentity(ctx context.Context, gateway string) error {
 	if !ok {
 		return nil
 	}
-	var named []string
+	named := []string{}
 	if len(info.State.VerifiedChains) > 0 {
 		for _, uri := range info.State.VerifiedChains[0][0].URIs {
-			if uri.String() == identityPrefix+gateway {
+			if of, ok := pki.GatewayOf(uri); ok && of == gateway {
 				return nil
 			}
 			named = append(named, uri.String())
 		}
 	}
-	if len(named) == 0 {
-		named = []string{"nothing"}
-	}
-	return status.Errorf(codes.PermissionDenied, "node.cluster is %q, for which the client certificate must name %s%s; it names %s",
-		gateway, identityPrefix, gateway, strings.Join(named, ", "))
+	return status.Errorf(codes.PermissionDenied, "node.cluster is %q, for which the client certificate must name %s; it names [%s]",
+		gateway, pki.GatewayURI(gateway), strings.Join(named, ", "))
 }
