@@ -62,6 +62,10 @@ func (q *queue) mark(now time.Time, keys ...events.Key) {
 	}
 }
 
+// hurry forgets the pace of an object of which there is a new generation: its
+// owner waits for the answer.
+func (q *queue) hurry(key events.Key) { delete(q.recent, key) }
+
 // ready are at most so many of the objects that are due, classes and Gateways
 // ahead of routes.
 func (q *queue) ready(now time.Time, most int) []events.Key {

@@ -46,6 +46,11 @@ func (s *Service) takeSnapshot(snapshot *routing.Snapshot) error {
 		s.takeState(state)
 		return nil
 	}
+	for _, v := range snapshot.Verdicts {
+		if before, ok := s.state.Verdicts[v.Object]; ok && (before.Generation != v.Generation || before.UID != v.UID) {
+			s.queue.hurry(v.Object)
+		}
+	}
 	if err := s.state.Apply(&verdicts); err != nil {
 		return err
 	}
