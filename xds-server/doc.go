@@ -6,7 +6,7 @@
 //	ENDPOINTS ──internal/endpoints────►      │   └─────────────────► internal/disk (now and then)
 //	                                   internal/serve ◄──delta xDS──► Envoy
 //	                                         │
-//	RECEIPTS  ◄──internal/receipts───────────┘
+//	RECEIPTS, heartbeats ◄──internal/receipts┘
 //
 // The package promises: an Envoy sees a version whole or not at all, in an order
 // that fails no request; it is sent nothing that it has, whichever replica it

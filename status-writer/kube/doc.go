@@ -6,8 +6,8 @@
 //
 // What every status is at present is known from a watch, so that what is already
 // so costs the API server nothing, and what somebody else changes is looked at
-// again. Of each object only its identity and the bytes of its status are kept:
-// about 1.5 KB per route. A write is one JSON merge patch with the resourceVersion
+// again. Of each object only its identity and the bytes of its status are kept.
+// A write is one JSON merge patch with the resourceVersion
 // that it was made from, so it is refused, read anew and made again when anybody
 // else wrote meanwhile: no update is lost, neither ours nor theirs.
 //
