@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
 	eventsv1 "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	toolsevents "k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -39,7 +41,7 @@ harm, because each write is refused by the API server unless it is made from the
 				if err != nil {
 					return fmt.Errorf("reach the Kubernetes API: %w", err)
 				}
-				api.UserAgent = "rutter-status-writer/" + version
+				api.UserAgent, api.WarningHandler = "rutter-status-writer/"+version, rest.NoWarnings{}
 				return runStatusWriter(ctx, p, api, controllerName)
 			})
 		},
@@ -58,11 +60,12 @@ func runStatusWriter(ctx context.Context, p *process.Process, api *rest.Config, 
 	}
 	broadcaster := toolsevents.NewBroadcaster(&toolsevents.EventSinkImpl{Interface: client})
 	defer broadcaster.Shutdown()
-	if err := broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
+	logger := logr.FromSlogHandler(p.Logger.Handler())
+	if err := broadcaster.StartRecordingToSinkWithContext(klog.NewContext(ctx, logger)); err != nil {
 		return fmt.Errorf("record Kubernetes Events: %w", err)
 	}
 	statuses, err := kube.New(kube.Config{
-		API: api, ControllerName: controllerName, Events: broadcaster.NewRecorder(runtime.NewScheme(), controllerName),
+		API: api, ControllerName: controllerName, Events: broadcaster.NewRecorder(runtime.NewScheme(), controllerName).WithLogger(logger),
 		Logger: p.Logger, Registerer: p.Registry,
 	})
 	if err != nil {
