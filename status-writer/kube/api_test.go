@@ -27,6 +27,9 @@ type memoryAPI struct {
 	history []change
 	changed chan struct{} // closed, and made anew, at every change
 	closed  chan struct{}
+	// oldest is the version that a watch can still begin after.
+	oldest int
+	server *httptest.Server
 	// fault, if any, answers a request instead: a status code, or 0 to go on.
 	fault func(*http.Request) int
 }
@@ -41,15 +44,29 @@ type change struct {
 func newMemoryAPI(t *testing.T) (*memoryAPI, *rest.Config) {
 	t.Helper()
 	a := &memoryAPI{version: 1, objects: map[string]map[string]any{}, changed: make(chan struct{}), closed: make(chan struct{}), fault: func(*http.Request) int { return 0 }}
-	server := httptest.NewServer(a)
-	t.Cleanup(func() { close(a.closed); server.Close() })
-	return a, &rest.Config{Host: server.URL, QPS: -1}
+	a.server = httptest.NewServer(a)
+	t.Cleanup(func() { close(a.closed); a.server.Close() })
+	return a, &rest.Config{Host: a.server.URL, QPS: -1}
 }
 
 func (a *memoryAPI) setFault(fault func(*http.Request) int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fault = fault
+}
+
+// leave ends every connection, refuses new ones, and forgets its history.
+func (a *memoryAPI) leave() {
+	a.setFault(func(*http.Request) int { return http.StatusServiceUnavailable })
+	a.server.CloseClientConnections()
+}
+
+// comeBack answers again; watches cannot go on where they were.
+func (a *memoryAPI) comeBack() {
+	a.mu.Lock()
+	a.oldest = a.version
+	a.mu.Unlock()
+	a.setFault(func(*http.Request) int { return 0 })
 }
 
 const apiPrefix = "/apis/gateway.networking.k8s.io/v1/"
@@ -89,7 +106,7 @@ func refuse(w http.ResponseWriter, code int, message string) {
 	reason := map[int]metav1.StatusReason{
 		http.StatusNotFound: metav1.StatusReasonNotFound, http.StatusConflict: metav1.StatusReasonConflict,
 		http.StatusForbidden: metav1.StatusReasonForbidden, http.StatusTooManyRequests: metav1.StatusReasonTooManyRequests,
-		http.StatusUnprocessableEntity: metav1.StatusReasonInvalid,
+		http.StatusUnprocessableEntity: metav1.StatusReasonInvalid, http.StatusGone: metav1.StatusReasonExpired,
 	}[code]
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -271,6 +288,13 @@ func (a *memoryAPI) watch(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	after := number(r.URL.Query().Get("resourceVersion"))
+	a.mu.Lock()
+	expired := after < a.oldest
+	a.mu.Unlock()
+	if expired {
+		refuse(w, http.StatusGone, "too old resource version")
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	flusher, ok := w.(http.Flusher)
 	if !ok {

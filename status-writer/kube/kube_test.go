@@ -362,6 +362,35 @@ func TestAKindThatMayNotBeReadHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+func TestAnAPIServerThatWasAwayIsFollowedAgain(t *testing.T) {
+	memory, api := newMemoryAPI(t)
+	r := newRig(t, api)
+	s := r.run(nil)
+	r.route("stays", "gw")
+	r.route("goes", "gw")
+	r.known(routeKey("stays"))
+	r.known(routeKey("goes"))
+	memory.leave()
+	if _, err := s.Apply(t.Context(), routeKey("stays"), of(verdict(&object{}, "gw"))); err != nil {
+		t.Errorf("an object with another UID: %v", err)
+	}
+	// What happens meanwhile no watch will ever say.
+	memory.mu.Lock()
+	path := "namespaces/default/httproutes/goes"
+	memory.store(path, "DELETED", memory.objects[path])
+	memory.mu.Unlock()
+	memory.comeBack()
+	r.eventually(func() error { return r.client.Get().Resource(events.Gateways).Do(t.Context()).Error() })
+	o := r.route("new", "gw")
+	r.known(routeKey("new"))
+	if _, ok := s.cache.get(routeKey("goes")); ok {
+		t.Error("what is gone is still known")
+	}
+	if !r.apply(verdict(o, "gw")) || !r.apply(verdict(r.get(routeKey("stays")), "gw")) {
+		t.Error("not written")
+	}
+}
+
 // recorder keeps the Events that would be made.
 type recorder struct {
 	mu   sync.Mutex

@@ -22,8 +22,8 @@ func gatewayVerdict(o *object, attached int32) routing.Verdict {
 	}
 }
 
-// thousandRoutes are created one after the other; each has its verdict at once,
-// with the Gateway's, and an Envoy takes each version. Receipts are as rare as
+// thousandRoutes are created as fast as eight clients can; each has its verdict at
+// once, with the Gateway's, and an Envoy takes each version. Receipts are as rare as
 // those of an xDS server.
 func thousandRoutes(r *rig) {
 	const routes, most, within = 1000, 1.2, 5 * time.Second
@@ -39,11 +39,21 @@ func thousandRoutes(r *rig) {
 	defer cancel()
 
 	names := make([]string, routes)
-	for i := range names {
-		names[i] = fmt.Sprintf("busy-%04d", i)
-		o := r.route(names[i], "busy")
-		p.publish(nil, gatewayVerdict(gw, int32(i+1)), verdict(o, "busy"))
+	attached, creators := int32(0), sync.WaitGroup{}
+	var one sync.Mutex
+	for c := range 8 {
+		creators.Go(func() {
+			for i := c; i < routes; i += 8 {
+				names[i] = fmt.Sprintf("busy-%04d", i)
+				o := r.route(names[i], "busy")
+				one.Lock()
+				attached++
+				p.publish(nil, gatewayVerdict(gw, attached), verdict(o, "busy"))
+				one.Unlock()
+			}
+		})
 	}
+	creators.Wait()
 	created := time.Now()
 	for _, name := range names {
 		r.eventually(func() error { return r.programmed(name, 1) })
