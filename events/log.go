@@ -52,7 +52,7 @@ type Stream interface {
 // goroutine; end a Next by its ctx.
 type Reader interface {
 	// Next waits until there is at least one message, and returns all that are
-	// there (at most 5,000, or about 8 MiB) without waiting for more: under load
+	// there (at most 5,000, or about 2 MiB) without waiting for more: under load
 	// batches grow by themselves. It outlives stalls and failovers.
 	//
 	// [ErrGap] when a message is no longer (or not yet) there that the reader
@@ -109,7 +109,7 @@ const MaxAtomic = 1000
 // beyond MaxBatchBytes is still returned.
 const (
 	MaxBatch      = 5000
-	MaxBatchBytes = 8 << 20
+	MaxBatchBytes = 2 << 20
 )
 
 // LeaseConfig says who wants to write a stream, and how the holder is known to live.

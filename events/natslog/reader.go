@@ -18,6 +18,8 @@ const (
 	watch = time.Second
 	// straggle is how long it waits for messages that it knows to be there.
 	straggle = 100 * time.Millisecond
+	// ahead is how many messages are on their way at a time.
+	ahead = 1000
 	// idle is after what time without a reader the server forgets a consumer.
 	idle = time.Minute
 )
@@ -164,8 +166,8 @@ func (r *reader) open(ctx context.Context) error {
 	}
 	r.consumer, r.begun = config.Name, true
 	// A pull must have room for the largest message, or it would wait for ever.
-	bytes := max(events.MaxBatchBytes, 2*int(r.stream.log.conn.MaxPayload()))
-	r.pull, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(events.MaxBatch, bytes))
+	bytes := max(events.MaxBatchBytes, int(r.stream.log.conn.MaxPayload())+headerRoom)
+	r.pull, err = consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(ahead, bytes))
 	return err
 }
 

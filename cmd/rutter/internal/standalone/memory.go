@@ -1,19 +1,58 @@
 package standalone
 
 import (
+	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 )
 
-// steadyGC is the garbage collector's target from when everything is served: from
-// there on little is allocated, and memory counts for more than a few collections.
-// Until then the default is used, since starting up allocates most of all.
-const steadyGC = 50
+// gcPercent is the garbage collector's target: memory counts for more here than
+// collections, which cost a tenth of what starting up takes and next to nothing from
+// then on.
+const gcPercent = 50
 
-// settleMemory gives back what starting up took. GOGC overrules it.
-func settleMemory() {
+const (
+	// calm is how long little must have been allocated for the process to count as
+	// idle, and little is that, in bytes.
+	calm   = 5 * time.Second
+	little = 2 << 20
+	// much is after how many allocated bytes it is worth the while to collect.
+	much = 16 << 20
+)
+
+// keepMemory lets the process be no larger than it has to be, until ctx ends: what
+// starting up, a checkpoint or a burst of changes took is given back when it is
+// over. By itself the runtime would hold on to it for minutes. GOGC overrules the
+// target.
+func keepMemory(ctx context.Context) error {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(steadyGC)
+		debug.SetGCPercent(gcPercent)
 	}
-	debug.FreeOSMemory()
+	ticker := time.NewTicker(calm)
+	defer ticker.Stop()
+	var seen, settled uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now := allocated()
+		if now-seen < little && now-settled > much {
+			runtime.GC() // pools let go in the second collection
+			debug.FreeOSMemory()
+			settled = now
+		}
+		seen = now
+	}
+}
+
+// allocated is how many bytes were ever allocated.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

@@ -131,6 +131,7 @@ func (r *run) run(ctx context.Context) error {
 	start("envoy", func(ctx context.Context) error { return r.envoys(ctx, served) })
 	start("versions", r.feed.run)
 	start("pprof", r.profiles)
+	start("memory", keepMemory)
 	<-ctx.Done()
 	services.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {

@@ -169,7 +169,6 @@ func (s *screen) advance(ctx context.Context, v *view) error {
 			return err
 		}
 		v.state = nil
-		settleMemory()
 	}
 	return nil
 }
