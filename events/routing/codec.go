@@ -2,12 +2,11 @@ package routing
 
 import (
 	"encoding/json"
+	jsonv2 "encoding/json/v2"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/rutter-gateway/rutter/events"
 )
@@ -112,34 +111,21 @@ func (a *Assembler) Add(m events.Message) (*Snapshot, error) {
 
 // Marshal is v as JSON, compressed where it is large; encoding is "zstd" or "".
 func Marshal(v any) (data []byte, encoding string, err error) {
-	data, err = json.Marshal(v)
-	if err != nil || len(data) <= compressAbove {
-		return data, "", err
-	}
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
+	out := &packer{}
+	if err := jsonv2.MarshalWrite(out, v, json.DefaultOptionsV1()); err != nil {
 		return nil, "", err
 	}
-	return w.EncodeAll(data, nil), "zstd", nil
+	return out.finish()
 }
 
 // Unmarshal undoes [Marshal].
 func Unmarshal(data []byte, encoding string, v any) error {
-	switch encoding {
-	case "":
-	case "zstd":
-		r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30))
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		if data, err = r.DecodeAll(data, nil); err != nil {
-			return fmt.Errorf("%w: %w", ErrFormat, err)
-		}
-	default:
-		return fmt.Errorf("%w: content encoding %q", ErrFormat, encoding)
+	in, done, err := unpack(data, encoding)
+	if err != nil {
+		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	defer done()
+	if err := jsonv2.UnmarshalRead(in, v, json.DefaultOptionsV1()); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return nil

@@ -5,46 +5,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
 )
 
-// window is how far back compression looks, in bytes: most of its memory.
-const window = 1 << 20
-
-// MarshalStream is [Marshal] for what is too large to be encoded in one piece:
-// write writes the JSON.
+// MarshalStream is [Marshal] for what is too large to be a value: write writes the
+// JSON.
 func MarshalStream(write func(io.Writer) error) (data []byte, encoding string, err error) {
-	var out bytes.Buffer
-	w, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
-	if err != nil {
+	out := &packer{}
+	if err := write(out); err != nil {
 		return nil, "", err
 	}
-	if err := write(w); err != nil {
-		return nil, "", err
-	}
-	if err := w.Close(); err != nil {
-		return nil, "", err
-	}
-	return out.Bytes(), "zstd", nil
+	return out.finish()
 }
 
 // UnmarshalStream undoes [MarshalStream] and [Marshal]: read reads the JSON.
 func UnmarshalStream(data []byte, encoding string, read func(*json.Decoder) error) error {
-	var in io.Reader = bytes.NewReader(data)
-	switch encoding {
-	case "":
-	case "zstd":
-		r, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<30), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		in = r
-	default:
-		return fmt.Errorf("%w: content encoding %q", ErrFormat, encoding)
+	in, done, err := unpack(data, encoding)
+	if err != nil {
+		return err
 	}
+	defer done()
 	d := json.NewDecoder(in)
 	if err := read(d); err != nil {
 		return fmt.Errorf("%w: %w", ErrFormat, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -17,10 +18,13 @@ type wholeForm struct {
 	Named map[string]int `json:"named"`
 }
 
+// longHead is more than is left uncompressed.
+var longHead = strings.Repeat("0123456789abcdef", 4<<10)
+
 func writeForm(out io.Writer) error {
 	w := routing.NewStreamWriter(out, struct {
 		Head string `json:"head"`
-	}{"h"})
+	}{longHead})
 	w.List("list")
 	for i := range 3 {
 		w.Add(i)
@@ -70,8 +74,8 @@ func TestWhatIsWrittenInPartsIsOneJSONObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, got := range []wholeForm{whole, parts} {
-		if got.Head != "h" || !slices.Equal(got.List, []int{0, 1, 2}) || !maps.Equal(got.Named, map[string]int{"a": 1, "b": 2}) {
-			t.Errorf("read %+v", got)
+		if got.Head != longHead || !slices.Equal(got.List, []int{0, 1, 2}) || !maps.Equal(got.Named, map[string]int{"a": 1, "b": 2}) {
+			t.Errorf("read %d bytes, %v, %v", len(got.Head), got.List, got.Named)
 		}
 	}
 	// And what was written whole is read in parts.
@@ -88,18 +92,18 @@ func TestWhatIsWrittenInPartsIsOneJSONObject(t *testing.T) {
 
 func TestDamageToWhatIsReadInPartsIsFound(t *testing.T) {
 	data, encoding, err := routing.MarshalStream(writeForm)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || encoding == "" {
+		t.Fatalf("the encoding is %q, %v", encoding, err)
 	}
 	for i := range data {
 		damaged := slices.Clone(data)
 		damaged[i] ^= 0x10
 		var got wholeForm
-		if err := routing.UnmarshalStream(damaged, encoding, readForm(&got)); err == nil && (got.Head != "h" || len(got.List) != 3 || len(got.Named) != 2) {
-			t.Errorf("byte %d: read %+v", i, got)
+		if err := routing.UnmarshalStream(damaged, encoding, readForm(&got)); err == nil && (got.Head != longHead || len(got.List) != 3 || len(got.Named) != 2) {
+			t.Errorf("byte %d: read %d bytes, %v, %v", i, len(got.Head), got.List, got.Named)
 		}
 		if err := routing.UnmarshalStream(data[:i], encoding, readForm(&got)); err == nil {
-			t.Errorf("the first %d bytes are read as %+v", i, got)
+			t.Errorf("the first %d bytes are read as %d bytes, %v, %v", i, len(got.Head), got.List, got.Named)
 		}
 	}
 	if _, _, err := routing.MarshalStream(func(io.Writer) error { return io.ErrUnexpectedEOF }); !errors.Is(err, io.ErrUnexpectedEOF) {
