@@ -206,6 +206,9 @@ func (s *Server) followSnapshots(ctx context.Context, open func(context.Context)
 }
 
 func (s *Server) take(from Snapshots, versions ...*routing.Snapshot) error {
+	if s.config.LocalCopy == "" {
+		versions = withoutVerdicts(versions)
+	}
 	started := time.Now()
 	err := s.store.Take(versions...)
 	s.metrics.took(versions, time.Since(started), err)
@@ -213,6 +216,17 @@ func (s *Server) take(from Snapshots, versions ...*routing.Snapshot) error {
 		s.metrics.read.Store(at.Position().Sequence)
 	}
 	return err
+}
+
+// withoutVerdicts leaves out what only a local copy is for, which holds whole versions.
+func withoutVerdicts(versions []*routing.Snapshot) []*routing.Snapshot {
+	out := make([]*routing.Snapshot, len(versions))
+	for i, v := range versions {
+		served := *v
+		served.Verdicts, served.Gone, served.VerdictDigest = nil, nil, routing.Digest{}
+		out[i] = &served
+	}
+	return out
 }
 
 // retry calls attempt until it succeeds or ctx ends, at ever longer intervals:

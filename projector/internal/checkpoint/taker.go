@@ -24,8 +24,13 @@ type Config struct {
 	Logger         *slog.Logger
 }
 
-// goodbye bounds the checkpoint that is taken at the end.
-const goodbye = 10 * time.Second
+const (
+	// goodbye bounds the checkpoint that is taken at the end.
+	goodbye = 10 * time.Second
+	// breath is how long one waits that many events made due: what they came to is
+	// being served, and that goes first.
+	breath = 10 * time.Second
+)
 
 // Taker takes checkpoints in the background.
 type Taker struct {
@@ -69,7 +74,7 @@ func (t *Taker) Wait() { <-t.done }
 func (t *Taker) run(ctx context.Context) {
 	timer := time.NewTimer(t.config.Soon)
 	defer timer.Stop()
-	for {
+	for hurry := false; ; {
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
@@ -77,7 +82,13 @@ func (t *Taker) run(ctx context.Context) {
 			t.take(last)
 			return
 		case <-t.due:
+			if !hurry {
+				hurry = true
+				timer.Reset(breath)
+			}
+			continue
 		case <-timer.C:
+			hurry = false
 		}
 		if t.take(ctx) {
 			timer.Reset(t.config.Interval)

@@ -121,13 +121,20 @@ func TestCheckpointsAreTakenByNumberByTimeAndAtTheEnd(t *testing.T) {
 		time.Sleep(3 * testInterval) // nothing new
 		r.want(3, 7)
 		r.reach(10)
+		r.want(3, 7)
+		time.Sleep(breath)
 		r.want(3, 7, 17)
+		r.reach(10)
+		time.Sleep(breath - time.Second)
+		r.reach(10) // more does not put it off
+		time.Sleep(time.Second)
+		r.want(3, 7, 17, 37)
 		r.reach(1)
 		r.stop()
-		r.want(3, 7, 17, 18)
-		r.start(18)
+		r.want(3, 7, 17, 37, 38)
+		r.start(38)
 		r.stop()
-		r.want(3, 7, 17, 18)
+		r.want(3, 7, 17, 37, 38)
 	})
 }
 

@@ -77,6 +77,7 @@ func Run(ctx context.Context, c Config) error {
 		}
 		c.Envoy = path
 	}
+	aim()
 	log, err := natslog.StartServer(ctx, natslog.ServerConfig{Dir: c.DataDir, Share: true, Logger: c.Logger})
 	if err != nil {
 		return err

@@ -169,6 +169,7 @@ func (s *screen) advance(ctx context.Context, v *view) error {
 			return err
 		}
 		v.state = nil
+		giveBack()
 	}
 	return nil
 }
