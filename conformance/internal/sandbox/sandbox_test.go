@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,8 +104,8 @@ func TestEnds(t *testing.T) {
 		container, output := start(t, runner, "wait", "waiting\n")
 		signal(t, container, syscall.SIGTERM)
 		await(t, container)
-		if code, _ := container.Exit(); code != 0 || output.String() != "waiting\nterminated\n" {
-			t.Errorf("ended with %d: %s", code, output)
+		if code, _ := container.Exit(); code != 0 || output() != "waiting\nterminated\n" {
+			t.Errorf("ended with %d: %s", code, output())
 		}
 	})
 	t.Run("by SIGKILL when it does not", func(t *testing.T) {
@@ -201,30 +202,32 @@ func run(t *testing.T, runner *runnerWithLook, spec *sandbox.Spec) (int, string)
 	return code, output.String()
 }
 
-// start runs look, and returns once it has said that it is ready.
-func start(t *testing.T, runner *runnerWithLook, action, ready string) (*sandbox.Container, *bytes.Buffer) {
+// start runs look, and returns once it has said that it is ready. The function that is
+// returned tells, after its end, all that it has said.
+func start(t *testing.T, runner *runnerWithLook, action, ready string) (*sandbox.Container, func() string) {
 	t.Helper()
 	read, write := io.Pipe()
-	var output bytes.Buffer
 	container, err := runner.Start(&sandbox.Spec{Args: []string{"/usr/local/bin/look", action}, Hostname: "pod-1"}, write)
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := make(chan struct{})
 	said := make([]byte, len(ready))
 	if _, err := io.ReadFull(read, said); err != nil || string(said) != ready {
 		t.Fatalf("said %q, %v", said, err)
 	}
-	output.Write(said)
+	copied := make(chan struct{})
+	rest := bytes.NewBuffer(said)
 	go func() {
 		defer close(copied)
-		_, _ = io.Copy(&output, read)
+		_, _ = io.Copy(rest, read)
 	}()
-	t.Cleanup(func() {
+	end := sync.OnceValue(func() string {
 		write.Close()
 		<-copied
+		return rest.String()
 	})
-	return container, &output
+	t.Cleanup(func() { end() })
+	return container, end
 }
 
 func signal(t *testing.T, container *sandbox.Container, signal syscall.Signal) {
