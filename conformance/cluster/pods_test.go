@@ -1,8 +1,11 @@
 package cluster_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -415,4 +418,59 @@ func (r *rig) logs(pod string, options *corev1.PodLogOptions) string {
 		r.Fatal(err)
 	}
 	return logs
+}
+
+// What a person does with kubectl, by the same ways through the API server.
+func TestKubectlReachesIntoPods(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	pod := r.run(r.pod("reached", readyWhenServing))
+	r.ask(pod, "/write", "path", "/tmp/there", "content", "x")
+	if _, err := r.kubectl("exec", "reached", "--", "tester", "touch", "/tmp/touched"); err != nil {
+		t.Fatal(err)
+	}
+	r.equal("what exec left", r.ask(pod, "/file", "path", "/tmp/touched"), "touched")
+	if output, err := r.kubectl("exec", "reached", "--", "tester", "exit", "4"); err == nil || !strings.Contains(output, "exit code 4") || !strings.Contains(output, "ending with 4") {
+		t.Errorf("exec that fails: %v: %s", err, output)
+	}
+
+	forward := r.startKubectl("port-forward", "pod/reached", ":8080", "--address", "127.0.0.1")
+	line, err := bufio.NewReader(forward).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.Fields(strings.TrimPrefix(line, "Forwarding from "))[0]
+	for range 3 {
+		if got, err := fetch(address, "/hostname", nil); err != nil || got != "reached" {
+			t.Errorf("port-forward: %q, %v", got, err)
+		}
+	}
+}
+
+func (r *rig) kubectl(arguments ...string) (string, error) {
+	command := r.kubectlCommand(arguments)
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+// startKubectl starts a command that ends with the test, and returns what it prints.
+func (r *rig) startKubectl(arguments ...string) io.Reader {
+	r.Helper()
+	command := r.kubectlCommand(arguments)
+	output, err := command.StdoutPipe()
+	if err != nil {
+		r.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait() // it was killed, and says so
+	})
+	return output
+}
+
+func (r *rig) kubectlCommand(arguments []string) *exec.Cmd {
+	return exec.Command("../../bin/k8s/kubectl", append([]string{"--kubeconfig", shared.Kubeconfig, "--namespace", r.namespace}, arguments...)...)
 }

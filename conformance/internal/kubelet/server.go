@@ -44,6 +44,8 @@ func newServer(k *Kubelet) (*server, error) {
 	s := &server{kubelet: k, listener: listener}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.logs)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", s.portForward)
+	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", s.exec)
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	return s, nil
 }
@@ -56,22 +58,35 @@ func (s *server) run(ctx context.Context) {
 	}
 }
 
-// find returns a container of a pod that is, or was, running here.
-func (s *server) find(namespace, pod, container string) (*container, error) {
+// worker returns the worker of a pod that has a network.
+func (s *server) worker(namespace, pod string) (*worker, error) {
 	s.kubelet.mu.Lock()
 	defer s.kubelet.mu.Unlock()
 	for _, worker := range s.kubelet.workers {
-		if found, _ := worker.current(); found.Namespace != namespace || found.Name != pod {
+		found, _ := worker.current()
+		if found.Namespace != namespace || found.Name != pod {
 			continue
 		}
-		worker.mu.Lock()
-		defer worker.mu.Unlock()
-		for _, candidate := range worker.containers {
-			if candidate.spec.Name == container {
-				return candidate, nil
-			}
+		if !worker.isPrepared() {
+			return nil, fmt.Errorf("pod %s/%s has not started yet", namespace, pod)
 		}
-		return nil, fmt.Errorf("container %s of pod %s/%s has not started yet", container, namespace, pod)
+		return worker, nil
 	}
 	return nil, fmt.Errorf("there is no pod %s/%s", namespace, pod)
+}
+
+// find returns a container of a pod that is, or was, running here.
+func (s *server) find(namespace, pod, container string) (*container, error) {
+	worker, err := s.worker(namespace, pod)
+	if err != nil {
+		return nil, err
+	}
+	worker.mu.Lock()
+	defer worker.mu.Unlock()
+	for _, candidate := range worker.containers {
+		if candidate.spec.Name == container {
+			return candidate, nil
+		}
+	}
+	return nil, fmt.Errorf("container %s of pod %s/%s has not started yet", container, namespace, pod)
 }

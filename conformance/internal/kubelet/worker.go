@@ -96,6 +96,13 @@ func (w *worker) current() (pod *corev1.Pod, removed bool) {
 	return w.pod, w.removed
 }
 
+// isPrepared tells whether the pod has its network and volumes.
+func (w *worker) isPrepared() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.volumes != nil
+}
+
 // run lives with the pod until it is gone from the API and from this machine.
 func (w *worker) run(ctx context.Context) {
 	pod, _ := w.current()
