@@ -99,7 +99,7 @@ func (b *builder) envoy() corev1.Container {
 		}},
 		ReadinessProbe: &corev1.Probe{
 			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: agent}},
-			PeriodSeconds: 1, TimeoutSeconds: 2, FailureThreshold: 3,
+			PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: 3,
 		},
 		// The agent drains, and answers when that is over.
 		Lifecycle:       &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/drained", Port: agent}}},

@@ -142,10 +142,12 @@ affinity: {{- toYaml . | nindent 2 }}
 readinessProbe:
   httpGet: {path: /readyz, port: http}
   periodSeconds: 2
+  timeoutSeconds: 5
 livenessProbe:
   httpGet: {path: /healthz, port: http}
   periodSeconds: 10
-  failureThreshold: 3
+  timeoutSeconds: 10
+  failureThreshold: 6
 {{- end }}
 
 {{- /*
