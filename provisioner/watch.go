@@ -3,12 +3,19 @@ package provisioner
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"sync"
 
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"github.com/rutter-gateway/rutter/provisioner/infra"
 )
@@ -17,45 +24,63 @@ import (
 // it appears, changes or goes; and first of all for everything that is there, so
 // that what no version asks for is taken away. Call stop when done.
 func (s *Service) watch(ctx context.Context) (stop func(), err error) {
-	// Only what tells whether something changed is kept.
-	factory := dynamicinformer.NewFilteredDynamicSharedInformerFactory(s.Client, 0, metav1.NamespaceAll, func(o *metav1.ListOptions) {
-		o.LabelSelector = labels.Set{infra.ManagedByLabel: infra.ManagedBy}.String()
-	})
 	ctx, cancel := context.WithCancel(ctx)
-	stop = func() { cancel(); factory.Shutdown() }
+	var running sync.WaitGroup
+	stop = func() { cancel(); running.Wait() }
+	var synced []cache.InformerSynced
 	for kind, resource := range built() {
-		informer := factory.ForResource(resource).Informer()
-		s.known[kind] = informer.GetIndexer()
-		err := informer.SetTransform(onlyMeta)
-		if err == nil {
-			_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-				AddFunc: s.noticed,
-				UpdateFunc: func(before, after any) {
-					if changed(before, after) {
-						s.noticed(after)
-					}
-				},
-				DeleteFunc: func(o any) {
-					if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
-						o = gone.Obj
-					}
-					s.noticed(o)
-				},
-			})
-		}
+		informer, err := s.informer(resource)
 		if err != nil {
 			stop()
-			return nil, err
+			return nil, fmt.Errorf("watch %s: %w", resource.Resource, err)
 		}
+		s.known[kind], synced = informer.GetIndexer(), append(synced, informer.HasSynced)
+		// What goes wrong is said by unreadable.
+		running.Go(func() { informer.RunWithContext(klog.NewContext(ctx, logr.Discard())) })
 	}
-	factory.Start(ctx.Done())
-	for _, synced := range factory.WaitForCacheSync(ctx.Done()) {
-		if !synced {
-			stop()
-			return nil, errors.Join(errNotBuilt, context.Cause(ctx))
-		}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		stop()
+		return nil, errors.Join(errNotBuilt, context.Cause(ctx))
 	}
 	return stop, nil
+}
+
+func (s *Service) informer(resource schema.GroupVersionResource) (cache.SharedIndexInformer, error) {
+	informer := dynamicinformer.NewFilteredDynamicInformer(s.Client, resource, metav1.NamespaceAll, 0,
+		cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
+		func(o *metav1.ListOptions) {
+			o.LabelSelector = labels.Set{infra.ManagedByLabel: infra.ManagedBy}.String()
+		},
+	).Informer()
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: s.noticed,
+		UpdateFunc: func(before, after any) {
+			if changed(before, after) {
+				s.noticed(after)
+			}
+		},
+		DeleteFunc: func(o any) {
+			if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = gone.Obj
+			}
+			s.noticed(o)
+		},
+	})
+	return informer, errors.Join(err, informer.SetTransform(onlyMeta),
+		informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+			s.unreadable(ctx, resource.Resource, err)
+		}))
+}
+
+// unreadable says that a resource cannot be read for now.
+func (s *Service) unreadable(ctx context.Context, resource string, err error) {
+	if ctx.Err() != nil || errors.Is(err, io.EOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return // the usual end of a watch
+	}
+	s.Logger.Warn("what is built cannot be read; trying again", "resource", resource, "error", err)
+	if errors.Is(s.Ready(), errNotBuilt) {
+		s.setReady(fmt.Errorf("%w: %s: %w", errNotBuilt, resource, err))
+	}
 }
 
 // knownOf are the objects of a kind that were built for a Gateway.
