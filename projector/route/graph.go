@@ -61,7 +61,7 @@ type graph struct {
 	dirty    [layers][]*vertex
 }
 
-func newGraph(objects int) graph { return graph{vertices: make(map[node]*vertex, 3*objects)} }
+func newGraph(objects int) graph { return graph{vertices: make(map[node]*vertex, 2*objects)} }
 
 // vertex is that of n, made where it is missing.
 func (g *graph) vertex(n node) *vertex {

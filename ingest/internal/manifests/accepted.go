@@ -30,7 +30,7 @@ func isRemembered(key events.Key) bool {
 // object is in force; nil if it has to be decoded.
 func (s *set) acceptedBefore(t text, digest routing.Digest) []*verdict {
 	a, ok := s.accepted[digest]
-	if !ok || t.err != nil || !isRemembered(a.Key) || s.inForce[a.Key].hash != a.Hash {
+	if !ok || t.err != nil || !isRemembered(a.Key) || !s.known(a.Key) || s.objects[a.Key].hash != a.Hash {
 		return nil
 	}
 	return []*verdict{{key: a.Key, hash: a.Hash}}

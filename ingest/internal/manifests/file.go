@@ -38,17 +38,19 @@ type document struct {
 // slot is the place of one verdict in a file.
 type slot struct {
 	file     *file
-	document int // from 1
-	item     int // within a list
-	line     int
+	document int32 // from 1
+	item     int32 // within a list
+	line     int32
 	verdict  *verdict
 	problem  string
 	// renamed is the object that stood here before a document was renamed and
-	// refused in one go.
-	renamed events.Key
+	// refused in one go; nil for none.
+	renamed *events.Key
 }
 
-func (c *slot) source() Source { return Source{File: c.file.path, Document: c.document, Line: c.line} }
+func (c *slot) source() Source {
+	return Source{File: c.file.path, Document: int(c.document), Line: int(c.line)}
+}
 
 func (c *slot) compare(o *slot) int {
 	return cmp.Or(cmp.Compare(c.file.path, o.file.path), cmp.Compare(c.document, o.document), cmp.Compare(c.item, o.item))
@@ -69,14 +71,14 @@ type update struct {
 //     be any of them;
 //   - the object that stood where there is now a refused document about an object
 //     that never was: a rename with a mistake in it.
-func (f *file) replace(u update, before map[events.Key]bool, inForce map[events.Key]inForce) {
+func (f *file) replace(u update, before map[events.Key]bool, known func(events.Key) bool) {
 	f.failure = u.failure
 	old := f.slots
 	if u.failure == "" {
 		f.documents, f.slots = u.documents, nil
 		for i, d := range u.documents {
 			for j, v := range d.verdicts {
-				f.slots = append(f.slots, &slot{file: f, document: i + 1, item: j, line: d.line, verdict: v, problem: v.refused})
+				f.slots = append(f.slots, &slot{file: f, document: int32(i + 1), item: int32(j), line: int32(d.line), verdict: v, problem: v.refused})
 			}
 		}
 	}
@@ -88,14 +90,14 @@ func (f *file) replace(u update, before map[events.Key]bool, inForce map[events.
 		unclear = unclear || c.verdict.refused != "" && c.verdict.key == (events.Key{})
 	}
 	for i, c := range f.slots {
-		if _, known := inForce[c.verdict.key]; c.verdict.refused == "" || known || i >= len(old) {
+		if c.verdict.refused == "" || known(c.verdict.key) || i >= len(old) {
 			continue
 		}
-		if c.renamed = old[i].verdict.key; claimed[c.renamed] || !before[c.renamed] {
+		if c.renamed = &old[i].verdict.key; claimed[*c.renamed] || !before[*c.renamed] {
 			c.renamed = old[i].renamed
 		}
-		if !claimed[c.renamed] && before[c.renamed] {
-			f.hold(c.renamed)
+		if c.renamed != nil && !claimed[*c.renamed] && before[*c.renamed] {
+			f.hold(*c.renamed)
 		}
 	}
 	for key := range before {

@@ -23,20 +23,23 @@ import (
 type set struct {
 	settle   time.Duration
 	files    map[string]*file
-	troubled map[*file]bool         // those with problems
-	claims   map[events.Key][]*slot // in order
-	holds    map[events.Key]int
-	inForce  map[events.Key]inForce
+	troubled map[*file]bool // those with problems
+	objects  map[events.Key]*standing
+	// compared is the content of what is in force, where it is compared with the next.
+	compared map[events.Key][]byte
 	// accepted are, by Text, the documents that were accepted before this reader.
 	accepted map[routing.Digest]Accepted
 	vanished map[events.Key]time.Time // when it is to be deleted
 	wanted   map[string]bool          // files to read again, for an object that they have
 }
 
-// inForce is the last good version of an object.
-type inForce struct {
-	hash   routing.Digest
-	object []byte // only where it is compared with the next, and known
+// standing is how an object stands.
+type standing struct {
+	claims []*slot // in order
+	held   int32   // by so many files
+	// inForce is set where there is a good version of it, with this hash.
+	inForce bool
+	hash    routing.Digest
 }
 
 func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*set, error) {
@@ -44,9 +47,8 @@ func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*se
 		settle:   settle,
 		files:    map[string]*file{},
 		troubled: map[*file]bool{},
-		claims:   map[events.Key][]*slot{},
-		holds:    map[events.Key]int{},
-		inForce:  map[events.Key]inForce{},
+		objects:  make(map[events.Key]*standing, len(recorded)),
+		compared: map[events.Key][]byte{},
 		accepted: make(map[routing.Digest]Accepted, len(accepted)),
 		vanished: map[events.Key]time.Time{},
 		wanted:   map[string]bool{},
@@ -55,14 +57,13 @@ func newSet(settle time.Duration, recorded []Recorded, accepted []Accepted) (*se
 		s.accepted[a.Text] = a
 	}
 	for _, r := range recorded {
-		known := inForce{hash: r.Hash}
 		if r.Object != nil {
 			var err error
-			if known.object, err = normalize.JSON(r.Object); err != nil {
+			if s.compared[r.Key], err = normalize.JSON(r.Object); err != nil {
 				return nil, fmt.Errorf("take over %s: %w", r.Key, err)
 			}
 		}
-		s.inForce[r.Key] = known
+		s.objects[r.Key] = &standing{inForce: true, hash: r.Hash}
 		s.vanished[r.Key] = time.Time{} // unless a file claims or holds it
 		f := s.file(r.File)
 		f.lost = append(f.lost, r.Key)
@@ -94,8 +95,10 @@ func (s *set) apply(updates []update, now time.Time) Changes {
 		if object, ok := s.resolve(key, now); ok {
 			out.Applied = append(out.Applied, object)
 		}
-		for _, claim := range s.claims[key] {
-			touched[claim.file] = true
+		if o := s.objects[key]; o != nil {
+			for _, claim := range o.claims {
+				touched[claim.file] = true
+			}
 		}
 	}
 	out.Deleted = s.expire(now)
@@ -122,21 +125,23 @@ func (s *set) place(u update, dirty map[events.Key]bool) {
 	}
 	for _, claim := range f.slots {
 		if key := claim.verdict.key; key != (events.Key{}) {
-			s.claims[key] = slices.DeleteFunc(s.claims[key], func(c *slot) bool { return c == claim })
+			o := s.objects[key]
+			o.claims = slices.DeleteFunc(o.claims, func(c *slot) bool { return c == claim })
 		}
 	}
 	for key := range f.held {
-		s.holds[key]--
+		s.objects[key].held--
 	}
-	f.replace(u, before, s.inForce)
+	f.replace(u, before, s.known)
 	for _, claim := range f.slots {
 		if key := claim.verdict.key; key != (events.Key{}) {
-			at, _ := slices.BinarySearchFunc(s.claims[key], claim, (*slot).compare)
-			s.claims[key] = slices.Insert(s.claims[key], at, claim)
+			o := s.standing(key)
+			at, _ := slices.BinarySearchFunc(o.claims, claim, (*slot).compare)
+			o.claims = slices.Insert(o.claims, at, claim)
 		}
 	}
 	for key := range f.held {
-		s.holds[key]++
+		s.standing(key).held++
 	}
 	after := f.keys()
 	f.lost = nil
@@ -151,24 +156,39 @@ func (s *set) place(u update, dirty map[events.Key]bool) {
 	}
 }
 
+// standing is that of an object, made where it is missing.
+func (s *set) standing(key events.Key) *standing {
+	o := s.objects[key]
+	if o == nil {
+		o = &standing{}
+		s.objects[key] = o
+	}
+	return o
+}
+
+// known tells whether a version of an object is in force.
+func (s *set) known(key events.Key) bool {
+	o := s.objects[key]
+	return o != nil && o.inForce
+}
+
 // resolve decides about one object. It returns the object if it is to be applied.
 func (s *set) resolve(key events.Key, now time.Time) (Object, bool) {
-	claims := s.claims[key]
-	if len(claims) == 0 {
-		delete(s.claims, key)
-		s.release(key, now)
+	o := s.objects[key]
+	if o == nil || len(o.claims) == 0 {
+		s.release(key, o, now)
 		return Object{}, false
 	}
 	delete(s.vanished, key)
-	owner := claims[0]
-	for _, claim := range claims {
+	owner := o.claims[0]
+	for _, claim := range o.claims {
 		claim.problem = claim.verdict.refused
 		if claim != owner && claim.verdict.accepted() {
 			claim.problem = fmt.Sprintf("%s is already defined in %s", describe(key), owner.source())
 		}
 	}
-	object, applied := s.enforce(owner)
-	for _, claim := range claims {
+	object, applied := s.enforce(o, owner)
+	for _, claim := range o.claims {
 		if !claim.verdict.compares() {
 			claim.verdict.object = nil
 		}
@@ -178,25 +198,23 @@ func (s *set) resolve(key events.Key, now time.Time) (Object, bool) {
 
 // enforce puts what the owner of an object says in force, if that is new. Where
 // its content is not at hand the file is read again, and this comes up again.
-func (s *set) enforce(owner *slot) (Object, bool) {
+func (s *set) enforce(o *standing, owner *slot) (Object, bool) {
 	v := owner.verdict
-	old, exists := s.inForce[v.key]
 	switch {
-	case !v.accepted() || exists && old.hash == v.hash:
+	case !v.accepted() || o.inForce && o.hash == v.hash:
 		return Object{}, false
 	case v.object == nil:
 		s.want(owner)
 		return Object{}, false
 	}
-	if err := v.replace(old.object); err != nil {
+	if err := v.replace(s.compared[v.key]); err != nil {
 		owner.problem = err.Error()
 		return Object{}, false
 	}
-	next := inForce{hash: v.hash}
+	o.inForce, o.hash = true, v.hash
 	if v.compares() {
-		next.object = v.object
+		s.compared[v.key] = v.object
 	}
-	s.inForce[v.key] = next
 	return Object{Key: v.key, Hash: v.hash, Source: owner.source(), encoded: v.object}, true
 }
 
@@ -210,15 +228,14 @@ func (s *set) want(c *slot) {
 }
 
 // release notes that nothing claims an object any more.
-func (s *set) release(key events.Key, now time.Time) {
-	if s.holds[key] > 0 {
+func (s *set) release(key events.Key, o *standing, now time.Time) {
+	switch _, pending := s.vanished[key]; {
+	case o == nil:
+	case o.held > 0:
 		delete(s.vanished, key)
-		return
-	}
-	delete(s.holds, key)
-	_, exists := s.inForce[key]
-	_, pending := s.vanished[key]
-	if exists && !pending {
+	case !o.inForce:
+		delete(s.objects, key)
+	case !pending:
 		s.vanished[key] = now.Add(s.settle)
 	}
 }
@@ -230,7 +247,8 @@ func (s *set) expire(now time.Time) []events.Key {
 		if !at.After(now) {
 			out = append(out, key)
 			delete(s.vanished, key)
-			delete(s.inForce, key)
+			delete(s.objects, key)
+			delete(s.compared, key)
 		}
 	}
 	if len(out) > 0 {

@@ -284,7 +284,7 @@ func TestForgottenFilesLeaveNothingBehind(t *testing.T) {
 		name := fmt.Sprintf("f%d.yaml", i)
 		s.file(name, docs(service(fmt.Sprint("s", i), 1), worse)).file(name, "").later()
 	}
-	if n := len(s.set.files) + len(s.set.claims) + len(s.set.holds) + len(s.set.inForce) + len(s.set.vanished); n != 0 {
+	if n := len(s.set.files) + len(s.set.objects) + len(s.set.compared) + len(s.set.vanished); n != 0 {
 		t.Errorf("left behind: %+v", s.set)
 	}
 }
