@@ -30,10 +30,10 @@ type Config struct {
 	// Folds and Versions hold the checkpoints of the fold and of SNAPSHOTS
 	// (checkpoint.Bucket, routing.CheckpointBucket).
 	Folds, Versions events.Bucket
-	// CheckpointEvery is after how many events checkpoints are taken; 0 is 10,000.
+	// CheckpointEvery is after how many events a checkpoint is due; 0 is 10,000.
 	CheckpointEvery uint64
-	// CheckpointSoon and CheckpointInterval are after which time they are taken
-	// where fewer events are folded; 1 min and 6 h when zero.
+	// CheckpointSoon is how long after that, and after the start, one is taken, and
+	// CheckpointInterval where fewer events are folded; 1 min and 6 h when zero.
 	CheckpointSoon, CheckpointInterval time.Duration
 	// Stalled is told that publishing cannot go on for now and, with nil, that it does again.
 	Stalled    func(error)

@@ -15,7 +15,8 @@ import (
 type Config struct {
 	Events, Snapshots events.Stream
 	Folds, Versions   events.Bucket
-	// Every is the number of events between two checkpoints. Where fewer are
+	// Every is after how many events one is due. It is taken Soon after that: what the
+	// events came to is being served just then, and that goes first. Where fewer are
 	// folded, one is taken Soon after the start and every Interval, and at the end:
 	// events that no checkpoint holds are lost to the projector when retention
 	// removes them.
@@ -24,13 +25,8 @@ type Config struct {
 	Logger         *slog.Logger
 }
 
-const (
-	// goodbye bounds the checkpoint that is taken at the end.
-	goodbye = 10 * time.Second
-	// breath is how long one waits that many events made due: what they came to is
-	// being served, and that goes first.
-	breath = 10 * time.Second
-)
+// goodbye bounds the checkpoint that is taken at the end.
+const goodbye = 10 * time.Second
 
 // Taker takes checkpoints in the background.
 type Taker struct {
@@ -84,7 +80,7 @@ func (t *Taker) run(ctx context.Context) {
 		case <-t.due:
 			if !hurry {
 				hurry = true
-				timer.Reset(breath)
+				timer.Reset(t.config.Soon)
 			}
 			continue
 		case <-timer.C:

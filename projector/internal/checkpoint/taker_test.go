@@ -122,10 +122,10 @@ func TestCheckpointsAreTakenByNumberByTimeAndAtTheEnd(t *testing.T) {
 		r.want(3, 7)
 		r.reach(10)
 		r.want(3, 7)
-		time.Sleep(breath)
+		time.Sleep(testSoon)
 		r.want(3, 7, 17)
 		r.reach(10)
-		time.Sleep(breath - time.Second)
+		time.Sleep(testSoon - time.Second)
 		r.reach(10) // more does not put it off
 		time.Sleep(time.Second)
 		r.want(3, 7, 17, 37)
