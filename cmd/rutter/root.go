@@ -47,6 +47,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newDiffCommand(env),
 		newVerifyCommand(env),
 		newInitCommand(env),
+		newIngestCommand(env),
 		newProjectorCommand(env),
 		newProvisionerCommand(env),
 		newEnvoyAgentCommand(env),

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	eventsv1 "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	toolsevents "k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 
@@ -24,9 +23,13 @@ import (
 // silence is after how long without a heartbeat an xDS server counts as gone.
 const silence = 5 * events.HeartbeatEvery
 
+// eventQPS is how many Kubernetes Events a second may be recorded.
+const eventQPS = 20
+
 func newStatusWriterCommand(env *environment) *cobra.Command {
 	c := process.Config{Version: version, Output: env.err}
-	var kubeconfig, controllerName string
+	var flagged apiFlags
+	var controllerName string
 	cmd := &cobra.Command{
 		Use:   "status-writer",
 		Short: "Service: write what the system found out into the status of objects",
@@ -37,18 +40,18 @@ harm, because each write is refused by the API server unless it is made from the
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return process.Run(cmd.Context(), c, func(ctx context.Context, p *process.Process) error {
-				api, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+				api, err := flagged.config(eventQPS) // statuses have a pace of their own
 				if err != nil {
-					return fmt.Errorf("reach the Kubernetes API: %w", err)
+					return err
 				}
-				api.UserAgent, api.WarningHandler = "rutter-status-writer/"+version, rest.NoWarnings{}
+				api.WarningHandler = rest.NoWarnings{}
 				return runStatusWriter(ctx, p, api, controllerName)
 			})
 		},
 	}
 	flags := cmd.Flags()
 	c.Bind(flags)
-	flags.StringVar(&kubeconfig, "kubeconfig", "", "how to reach the Kubernetes API (default: the service account of the pod)")
+	flagged.bind(flags)
 	flags.StringVar(&controllerName, "controller-name", "rutter.dev/gateway-controller", "the GatewayClasses with this spec.controllerName are ours")
 	return cmd
 }

@@ -107,7 +107,7 @@ func (s *State) Partial() bool { return s.partial }
 // Keep drops what content leaves out of all objects, now and from here on.
 func (s *State) Keep(content Content) {
 	s.content = content
-	for _, byKey := range s.objects {
+	for _, byKey := range s.objects { //determinism: each object by itself
 		for _, o := range byKey { //determinism: each object by itself
 			o.keep(content)
 		}

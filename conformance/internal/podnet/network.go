@@ -30,7 +30,7 @@ func New(prefix netip.Prefix) (*Network, error) {
 	network := &Network{
 		prefix: prefix,
 		node:   node,
-		bridge: &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName}},
+		bridge: &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName, HardwareAddr: bridgeAddress()}},
 		last:   node,
 	}
 	if err := netlink.LinkAdd(network.bridge); err != nil {
@@ -48,6 +48,11 @@ func New(prefix netip.Prefix) (*Network, error) {
 	}
 	return network, nil
 }
+
+// bridgeAddress is a hardware address of the bridge's own. A bridge without one takes
+// the lowest of its ports', and another when that pod ends: the others would go on
+// sending to an address that is gone.
+func bridgeAddress() net.HardwareAddr { return net.HardwareAddr{0x02, 0, 0, 0, 0, 0x01} }
 
 // Close removes the bridge. Pods that are still there are cut off.
 func (n *Network) Close() error {
