@@ -18,16 +18,6 @@ const (
 // notYet are the features that Rutter does not claim so far. A feature leaves this list
 // in the change that makes it work.
 var notYet = []features.FeatureName{
-	// other kinds of routes
-	features.SupportGRPCRoute,
-	features.SupportGRPCRouteNamedRouteRule,
-	features.SupportGRPCRouteRequestHeaderModifier,
-	features.SupportTCPRoute,
-	features.SupportTLSRoute,
-	features.SupportTLSRouteModeMixed,
-	features.SupportTLSRouteModeTerminate,
-	features.SupportUDPRoute,
-
 	// listeners from elsewhere, and what they do with requests
 	features.SupportGatewayListenerFilters,
 	features.SupportListenerSet,

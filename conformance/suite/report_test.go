@@ -24,12 +24,12 @@ func TestEveryFeatureThatIsExemptExists(t *testing.T) {
 	for _, name := range exempt(Standard) {
 		seen[string(name)] = true
 	}
-	for _, want := range []string{"MeshConsumerRoute", "GRPCRoute", "HTTPRouteDestinationPortMatching"} {
+	for _, want := range []string{"MeshConsumerRoute", "HTTPRouteDestinationPortMatching"} {
 		if !seen[want] {
 			t.Errorf("%s is asked for", want)
 		}
 	}
-	for _, never := range []string{"Gateway", "HTTPRoute", "ReferenceGrant", "HTTPRouteCORS"} {
+	for _, never := range []string{"Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "ReferenceGrant", "HTTPRouteCORS"} {
 		if seen[never] {
 			t.Errorf("%s is not asked for", never)
 		}

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"flag"
 	"log/slog"
 	"os"
@@ -74,7 +75,10 @@ func complete(options *official.ConformanceOptions, version string) {
 		byDefault("exempt-features", func() { options.ExemptFeatures = exempt(Channel(*channel)) })
 	}
 	byDefault("conformance-profiles", func() {
-		options.ConformanceProfiles = []official.ConformanceProfileName{official.GatewayHTTPConformanceProfileName}
+		options.ConformanceProfiles = []official.ConformanceProfileName{
+			official.GatewayHTTPConformanceProfileName, official.GatewayGRPCConformanceProfileName, official.GatewayTLSConformanceProfileName,
+			official.GatewayTCPConformanceProfileName, official.GatewayUDPConformanceProfileName,
+		}
 	})
 	byDefault("usable-address", func() {
 		kind := gatewayv1.IPAddressType
@@ -113,7 +117,7 @@ func checkReport(t *testing.T, path string) {
 	}
 	kept := filepath.Join("..", "reports", *channel+"-default-report.yaml")
 	if *update {
-		if err := os.WriteFile(kept, found, 0o644); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(kept), 0o755), os.WriteFile(kept, found, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		return
