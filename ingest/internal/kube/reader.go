@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/observed"
 )
@@ -68,7 +71,8 @@ type listing struct {
 // something refers to them. Close the reader when done.
 func Open(c Config, wanted []events.Key) *Reader {
 	c.RelistAfter = cmp.Or(c.RelistAfter, defaultRelistAfter)
-	working, stop := context.WithCancel(context.Background())
+	// What goes wrong is said here, in our own words.
+	working, stop := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
 	r := &Reader{
 		config: c, messages: make(chan message, backlog), followers: map[string]*follower{}, lists: map[string]*listing{},
 		stop: stop,
