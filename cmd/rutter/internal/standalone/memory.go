@@ -9,47 +9,59 @@ import (
 	"time"
 )
 
-// gcPercent is the garbage collector's target: memory counts for more here than
-// collections. They cost a fifth of what starting up takes, and next to nothing from
-// then on.
-const gcPercent = 30
-
 const (
-	// calm is how long little must have been allocated for the process to count as
-	// idle, and little is that, in bytes.
-	calm   = 15 * time.Second
-	little = 4 << 20
+	// slack is how much garbage, in bytes, is worth a collection, as long as that is
+	// between leastPercent and mostPercent of what is in use. A proportion alone would
+	// collect all the time while little is in use, as when manifests are validated,
+	// and hardly ever when much is.
+	slack        = 48 << 20
+	leastPercent = 30
+	mostPercent  = 150
+
+	// A process that allocated little, in bytes, in each of so many looks is idle. The
+	// server of the log keeps what was read for 10 s.
+	look   = time.Second
+	looks  = 12
+	little = 256 << 10
 	// much is after how many allocated bytes it is worth the while to collect.
 	much = 16 << 20
 )
 
 // keepMemory lets the process be no larger than it has to be, until ctx ends: what
 // starting up, a checkpoint or a burst of changes took is given back when it is
-// over. By itself the runtime would hold on to it for minutes.
+// over. By itself the runtime would hold on to it for minutes. GOGC overrules how
+// often garbage is collected.
 func keepMemory(ctx context.Context) error {
-	ticker := time.NewTicker(calm)
+	_, fixed := os.LookupEnv("GOGC")
+	percent := 0
+	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	var seen, settled uint64
-	for {
+	for quiet := 0; ; {
+		if next := percentOf(read("/gc/heap/live:bytes")); next != percent && !fixed {
+			percent = next
+			debug.SetGCPercent(percent)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		now := allocated()
-		if now-seen < little && now-settled > much {
-			giveBack()
-			settled = now
+		now := read("/gc/heap/allocs:bytes")
+		if quiet++; now-seen > little {
+			quiet = 0
 		}
-		seen = now
+		if seen = now; quiet >= looks && now-settled > much {
+			giveBack()
+			settled = read("/gc/heap/allocs:bytes")
+		}
 	}
 }
 
-// aim sets the target, which GOGC overrules.
-func aim() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+// percentOf is the target of the collector while so many bytes are in use, in steps
+// of ten.
+func percentOf(live uint64) int {
+	return int(min(max(slack*100/max(live, 1), leastPercent), mostPercent)) / 10 * 10
 }
 
 // giveBack returns to the system what is not in use.
@@ -58,9 +70,9 @@ func giveBack() {
 	debug.FreeOSMemory()
 }
 
-// allocated is how many bytes were ever allocated.
-func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+// read is a metric of the runtime that counts bytes.
+func read(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }

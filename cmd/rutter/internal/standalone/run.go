@@ -77,7 +77,6 @@ func Run(ctx context.Context, c Config) error {
 		}
 		c.Envoy = path
 	}
-	aim()
 	log, err := natslog.StartServer(ctx, natslog.ServerConfig{Dir: c.DataDir, Share: true, Logger: c.Logger})
 	if err != nil {
 		return err
@@ -248,7 +247,8 @@ func (r *run) statusWriter(ctx context.Context, versions *subscription) error {
 	}
 	service, err := statuswriter.New(statuswriter.Config{
 		Snapshots: versions, Receipts: reader, Applier: statuses, ControllerName: controllerName,
-		Logger: r.Logger, Registerer: prometheus.NewRegistry(),
+		Workers: 1, // the other processors are for what serves
+		Logger:  r.Logger, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		return err
