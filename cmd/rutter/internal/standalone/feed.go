@@ -164,6 +164,14 @@ func (s *subscription) receive(ctx context.Context) (handed, error) {
 	return handed{versions: versions}, err
 }
 
+// Position is where in SNAPSHOTS the part has read to.
+func (s *subscription) Position() events.Version {
+	if s.own != nil {
+		return s.own.Position()
+	}
+	return s.reached
+}
+
 // Close ends the use of it.
 func (s *subscription) Close() {
 	s.once.Do(func() { close(s.closed) })
