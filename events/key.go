@@ -32,6 +32,9 @@ const (
 	EndpointSlices  = "endpointslices"
 	// CustomResourceDefinitions of the Gateway API: which version of it is installed.
 	CustomResourceDefinitions = "customresourcedefinitions"
+
+	BackendTLSPolicies  = "backendtlspolicies"
+	ClusterTrustBundles = "clustertrustbundles"
 )
 
 // String is the key as ce-subject and people write it:

@@ -66,8 +66,8 @@ func tell(t *testing.T, objects []map[string]any, settings events.Settings, layo
 	for _, o := range objects {
 		metadata, _ := o["metadata"].(map[string]any)
 		key := events.Key{Resource: strings.ToLower(fmt.Sprint(o["kind"])) + "s", Name: fmt.Sprint(metadata["name"])}
-		if strings.HasSuffix(key.Resource, "classs") {
-			key.Resource = events.GatewayClasses
+		if plural, ok := map[string]string{"gatewayclasss": events.GatewayClasses, "backendtlspolicys": events.BackendTLSPolicies}[key.Resource]; ok {
+			key.Resource = plural
 		}
 		if namespace, ok := metadata["namespace"].(string); ok {
 			key.Namespace = namespace
@@ -165,12 +165,16 @@ func printVerdict(out *bytes.Buffer, v routing.Verdict) {
 		fmt.Fprintf(out, "  parent %s\n", p.Gateway)
 		printConditions(out, "    ", p.Conditions)
 	}
+	for _, a := range v.Ancestors {
+		fmt.Fprintf(out, "  ancestor %s\n", a.Gateway)
+		printConditions(out, "    ", a.Conditions)
+	}
 }
 
 // printConditions leaves out those that are as always: a story shows what is special.
 func printConditions(out *bytes.Buffer, indent string, conditions []routing.Condition) {
 	for _, c := range conditions {
-		usual := c.Type == "Accepted" && c.Reason == "Accepted" || c.Type == "ResolvedRefs" && c.Reason == "ResolvedRefs" ||
+		usual := c.Type == "Accepted" && c.Reason == "Accepted" && !strings.Contains(c.Message, ". ") || c.Type == "ResolvedRefs" && c.Reason == "ResolvedRefs" ||
 			c.Type == "Conflicted" && c.Reason == "NoConflicts"
 		if !usual {
 			fmt.Fprintf(out, "%s%s=%s %s: %s\n", indent, c.Type, c.Status, c.Reason, c.Message)

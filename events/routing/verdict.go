@@ -27,6 +27,8 @@ type Verdict struct {
 	Listeners []ListenerVerdict `json:"listeners,omitempty"`
 	// Parents of a route, in the order of its spec; only those that are ours.
 	Parents []ParentVerdict `json:"parents,omitempty"`
+	// Ancestors of a policy: the Gateways of ours that it makes a difference to, sorted.
+	Ancestors []ParentVerdict `json:"ancestors,omitempty"`
 }
 
 // Digest is what a verdict contributes to Snapshot.VerdictDigest.
@@ -61,9 +63,10 @@ type GroupKind struct {
 	Kind  string `json:"kind"`
 }
 
-// ParentVerdict becomes an entry of status.parents of a route.
+// ParentVerdict becomes an entry of status.parents of a route, or of
+// status.ancestors of a policy.
 type ParentVerdict struct {
-	// Ref is the parentRef as the route wrote it.
+	// Ref is the parentRef as the route wrote it; of a policy, the Gateway.
 	Ref ParentRef `json:"ref"`
 	// Gateway is the namespace/name of the Gateway that Ref leads to.
 	Gateway    string      `json:"gateway"`

@@ -73,7 +73,7 @@ func (h *History) Next() events.Event {
 
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(15) {
+	switch h.rng.IntN(18) {
 	case 0:
 		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
 			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
@@ -83,7 +83,7 @@ func (h *History) object() (events.Key, map[string]any) {
 		return events.Key{Resource: events.ReferenceGrants, Namespace: namespace, Name: pick(h, "g1", "g2")}, map[string]any{"spec": h.grant()}
 	case 4:
 		return events.Key{Resource: events.Services, Namespace: namespace, Name: pick(h, "s1", "s2")}, map[string]any{"spec": map[string]any{
-			"ports": []any{map[string]any{"name": pick(h, "", "web"), "port": 80, "protocol": pick(h, "TCP", "TCP", "UDP"), "appProtocol": pick(h, "http", "kubernetes.io/h2c", "mysql")}},
+			"ports": []any{map[string]any{"name": pick(h, "", "web"), "port": 80, "protocol": pick(h, "TCP", "TCP", "UDP"), "appProtocol": pick(h, "http", "kubernetes.io/h2c", "https", "mysql")}},
 		}}
 	case 5:
 		return events.Key{Resource: events.Namespaces, Name: namespace}, map[string]any{}
@@ -100,6 +100,13 @@ func (h *History) object() (events.Key, map[string]any) {
 		return events.Key{Resource: pick(h, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes), Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.stream()}
 	case 11:
 		return events.Key{Resource: events.Services, Namespace: namespace, Name: "gw-ours"}, h.provisioned()
+	case 12, 13:
+		return events.Key{Resource: events.BackendTLSPolicies, Namespace: namespace, Name: pick(h, "p1", "p2")}, map[string]any{"spec": h.policy()}
+	case 14:
+		if h.chance(30) {
+			return events.Key{Resource: events.ClusterTrustBundles, Name: "ca"}, map[string]any{"spec": map[string]any{"trustBundle": pick(h, "", Authority)}}
+		}
+		return events.Key{Resource: events.ConfigMaps, Namespace: namespace, Name: "ca"}, map[string]any{"data": map[string]any{"ca.crt": pick(h, "", Authority, OtherAuthority)}}
 	default:
 		return events.Key{Resource: events.HTTPRoutes, Namespace: namespace, Name: pick(h, "r1", "r2", "r3")}, map[string]any{"spec": h.route()}
 	}
@@ -188,6 +195,29 @@ func (h *History) route() map[string]any {
 		rules = append(rules, rule)
 	}
 	return map[string]any{"parentRefs": parents, "hostnames": hostnames, "rules": rules}
+}
+
+// policy is how backends are reached over TLS.
+func (h *History) policy() map[string]any {
+	var targets []any
+	for range 1 + h.rng.IntN(2) {
+		to := map[string]any{"group": "", "kind": "Service", "name": pick(h, "s1", "s2")}
+		if h.chance(30) {
+			to["sectionName"] = "web"
+		}
+		targets = append(targets, to)
+	}
+	validation := map[string]any{"hostname": pick(h, "x.internal", "y.internal")}
+	if h.chance(20) {
+		validation["wellKnownCACertificates"] = pick(h, "System", "example.com/own")
+	} else {
+		ref := map[string]any{"group": "", "kind": pick(h, "ConfigMap", "ConfigMap", "Secret", "Service"), "name": "ca"}
+		if h.chance(30) {
+			ref = map[string]any{"group": "certificates.k8s.io", "kind": "ClusterTrustBundle", "name": "ca"}
+		}
+		validation["caCertificateRefs"] = []any{ref}
+	}
+	return map[string]any{"targetRefs": targets, "validation": validation}
 }
 
 // stream is a route that has backends and no matches.

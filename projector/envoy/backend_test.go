@@ -17,6 +17,7 @@ import (
 // echo is what a backend saw of a request.
 type echo struct {
 	Backend, Method, URI, Host, Proto string
+	ServerName                        string // over TLS
 	Header                            http.Header
 }
 
@@ -71,7 +72,11 @@ func (b *backends) echo(t testing.TB, name string) http.Handler {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-From", name)
-		data, err := json.Marshal(echo{Backend: name, Method: r.Method, URI: r.RequestURI, Host: r.Host, Proto: r.Proto, Header: r.Header})
+		saw := echo{Backend: name, Method: r.Method, URI: r.RequestURI, Host: r.Host, Proto: r.Proto, Header: r.Header}
+		if r.TLS != nil {
+			saw.ServerName = r.TLS.ServerName
+		}
+		data, err := json.Marshal(saw)
 		if err != nil {
 			panic(err)
 		}

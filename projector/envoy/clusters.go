@@ -25,7 +25,7 @@ func (b *builder) cluster(id OutputID) ([]routing.Resource, error) {
 	if c == nil {
 		return nil, nil
 	}
-	r, err := resource(TypeCluster, id.Name, &clusterv3.Cluster{
+	out := &clusterv3.Cluster{
 		Name:                 id.Name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ads(), ServiceName: c.Endpoints},
@@ -36,7 +36,14 @@ func (b *builder) cluster(id OutputID) ([]routing.Resource, error) {
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 		CircuitBreakers:               unlimited(),
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{upstreamOptions: fixed(protocol(c.Protocol))},
-	}, c.Service)
+	}
+	if c.TLS != nil {
+		var err error
+		if out.TransportSocket, err = secured(c); err != nil {
+			return nil, err
+		}
+	}
+	r, err := resource(TypeCluster, id.Name, out, c.Service)
 	if err != nil {
 		return nil, err
 	}

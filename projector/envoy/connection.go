@@ -53,6 +53,9 @@ func connectionManager(chain *route.Chain, layout route.Layout) *hcmv3.HttpConne
 		StripTrailingHostDot: true,
 		// Backends name their server, or do not; the proxy has no say in it.
 		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
+		// There are servers that refuse an HTTP/2 request whose :scheme is not that of its
+		// connection. What the client used is in X-Forwarded-Proto.
+		SchemeHeaderTransformation: &corev3.SchemeHeaderTransformation{MatchUpstream: true},
 		UpgradeConfigs:             []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
 		HttpFilters: []*hcmv3.HttpFilter{
 			// Does nothing on a route without a policy. It must not be disabled until a route

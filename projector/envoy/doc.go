@@ -11,8 +11,8 @@
 //	routes     the RouteConfiguration of a chain, plain layout  hosts.go
 //	scope      one hostname of a chain, scoped layout; chain/*
 //	           for all its wildcard hosts                       scoped.go
-//	cluster    how a Service port is reached                    clusters.go
-//	secret     a certificate                                    secrets.go
+//	cluster    how a Service port is reached                    clusters.go, upstream.go
+//	secret     a certificate, or those to trust                 secrets.go
 //
 // Within a virtual host both layouts share every line: routes.go turns an entry
 // into Envoy routes, with the help of match.go, action.go, redirect.go, path.go,

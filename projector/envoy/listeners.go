@@ -123,27 +123,16 @@ func filterChain(g *route.Gateway, chain *route.Chain) (*listenerv3.FilterChain,
 	if chain.ServerName != "" {
 		out.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: []string{chain.ServerName}}
 	}
-	out.TransportSocket, err = tlsSocket(chain, "h2", "http/1.1")
+	out.TransportSocket, err = transportSocket(terminate(chain, "h2", "http/1.1"))
 	return out, err
-}
-
-func tlsSocket(chain *route.Chain, alpn ...string) (*corev3.TransportSocket, error) {
-	tls, err := anyOf(terminate(chain, alpn))
-	if err != nil {
-		return nil, err
-	}
-	return &corev3.TransportSocket{
-		Name:       "envoy.transport_sockets.tls",
-		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: tls},
-	}, nil
 }
 
 // terminate is how a chain speaks TLS. Certificates come by SDS, so that a
 // renewed one changes no listener and drains no connection.
-func terminate(chain *route.Chain, alpn []string) *tlsv3.DownstreamTlsContext {
+func terminate(chain *route.Chain, alpn ...string) *tlsv3.DownstreamTlsContext {
 	var certificates []*tlsv3.SdsSecretConfig
 	for _, name := range chain.Certificates {
-		certificates = append(certificates, &tlsv3.SdsSecretConfig{Name: name, SdsConfig: ads()})
+		certificates = append(certificates, sds(name))
 	}
 	return &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
 		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},

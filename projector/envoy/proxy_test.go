@@ -93,7 +93,9 @@ func runnable(t testing.TB, r routing.Resource) routing.Resource {
 		r.Body = marshal(t, l)
 	case TypeSecret:
 		s := decode(t, r, &tlsv3.Secret{})
-		s.GetTlsCertificate().PrivateKey = inline(r.Sealed)
+		if c := s.GetTlsCertificate(); c != nil {
+			c.PrivateKey = inline(r.Sealed)
+		}
 		r.Body = marshal(t, s)
 	}
 	return r

@@ -26,7 +26,7 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 		if len(host.Entries) == 0 || host.Misdirected {
 			continue
 		}
-		proxy, err := anyOf(tcpProxy(&host.Entries[0]))
+		proxy, err := anyOf(tcpProxy(chain, &host.Entries[0]))
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 			c.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: []string{host.ID.Hostname}}
 		}
 		if chain.TLS {
-			if c.TransportSocket, err = tlsSocket(chain); err != nil {
+			if c.TransportSocket, err = transportSocket(terminate(chain)); err != nil {
 				return nil, err
 			}
 		}
@@ -49,16 +49,16 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 
 // tcpProxy forwards each connection to a backend. One that falls to a backend that
 // cannot be resolved is closed (TLSRouteRule.backendRefs). StatPrefix names the entry.
-func tcpProxy(e *route.Entry) *tcpv3.TcpProxy {
+func tcpProxy(chain *route.Chain, e *route.Entry) *tcpv3.TcpProxy {
 	p := &tcpv3.TcpProxy{StatPrefix: e.Name, ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: unresolved}}
 	switch backends := e.Rule.Backends; len(backends) {
 	case 0:
 	case 1:
-		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: cmp.Or(backends[0].Cluster, unresolved)}
+		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: cmp.Or(backends[0].ClusterFor(chain), unresolved)}
 	default:
 		weighted := &tcpv3.TcpProxy_WeightedCluster{}
 		for _, b := range backends {
-			weighted.Clusters = append(weighted.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{Name: cmp.Or(b.Cluster, unresolved), Weight: b.Weight})
+			weighted.Clusters = append(weighted.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{Name: cmp.Or(b.ClusterFor(chain), unresolved), Weight: b.Weight})
 		}
 		p.ClusterSpecifier = &tcpv3.TcpProxy_WeightedClusters{WeightedClusters: weighted}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -32,6 +33,12 @@ func (o *Object) decode(data []byte) error {
 		return decodeTo(o, data, func(r *gatewayv1.UDPRoute) *gatewayv1.UDPRouteSpec { return new(r.Spec) })
 	case events.ReferenceGrants:
 		return decodeAs[gatewayv1.ReferenceGrant](o, data)
+	case events.BackendTLSPolicies:
+		return decodeTo(o, data, func(p *gatewayv1.BackendTLSPolicy) *gatewayv1.BackendTLSPolicySpec { return new(p.Spec) })
+	case events.ConfigMaps:
+		return decodeTo(o, data, func(c *corev1.ConfigMap) *Authorities { return &Authorities{c.Data["ca.crt"]} })
+	case events.ClusterTrustBundles:
+		return decodeTo(o, data, func(b *certificatesv1.ClusterTrustBundle) *Authorities { return &Authorities{b.Spec.TrustBundle} })
 	case events.Services:
 		return decodeTo(o, data, readService)
 	case events.Namespaces:
@@ -68,6 +75,10 @@ func readService(s *corev1.Service) *Service {
 	}
 	return out
 }
+
+// Authorities is what is read of a ConfigMap or a ClusterTrustBundle: the
+// certificates that it says to trust, as it has them.
+type Authorities struct{ PEM string }
 
 // decodeAs keeps the whole of an object of T.
 func decodeAs[T any, P object[T]](o *Object, data []byte) error {

@@ -21,7 +21,11 @@ type attachment struct {
 	members  []memberID
 	hosts    []HostID
 	clusters []ClusterID
-	verdict  *routing.Verdict // nil where no parent is ours
+	// ancestors are the Gateways through which Services that policies are for are reached.
+	ancestors []ancestorID
+	// bound are the ways to listeners, while the attachment is computed.
+	bound   []binding
+	verdict *routing.Verdict // nil where no parent is ours
 }
 
 // memberID names the routes that attached to a listener with a hostname pattern.
@@ -60,10 +64,11 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 	a.verdict = newVerdict(spec.object)
 	a.verdict.Parents = parents
 	if !resolvedRules.invalid().ok() {
-		a.members, a.hosts = nil, nil
+		a.members, a.hosts, a.bound = nil, nil, nil
 	}
 	a.rules, a.matches = resolvedRules.rules, resolvedRules.matches
-	a.clusters = a.usedClusters()
+	a.clusters, a.ancestors = a.usedClusters(), a.ancestorsOf(resolvedRules.services)
+	a.bound = nil
 	return a
 }
 
@@ -134,8 +139,10 @@ func (a *attachment) bind(name string, g *gateway, l *listener, hostnames []gate
 			continue
 		}
 		bound = true
+		served := l.served && g.owner(l.port, transportOf(l.protocol), hostname) == l
+		a.bound = appendNew(a.bound, binding{name, l.passthrough, served})
 		a.members = appendNew(a.members, memberID{name, string(l.name), pattern})
-		if l.served && g.owner(l.port, transportOf(l.protocol), hostname) == l {
+		if served {
 			a.hosts = appendNew(a.hosts, HostID{name, l.chain(), hostname})
 		}
 	}
@@ -149,33 +156,50 @@ func appendNew[T comparable](list []T, v T) []T {
 	return append(list, v)
 }
 
+// binding is a way in which a route is bound to listeners of a Gateway.
+type binding struct {
+	gateway     string
+	passthrough bool // TLS does not end there
+	served      bool
+}
+
 // usedClusters are the clusters that the route needs on the Gateways where it
 // has a virtual host.
 func (a *attachment) usedClusters() []ClusterID {
-	var gateways []string
-	for _, h := range a.hosts {
-		gateways = appendNew(gateways, h.Gateway)
-	}
 	var used []ClusterID
-	add := func(name string) {
-		for _, g := range gateways {
-			if name != "" {
-				used = appendNew(used, ClusterID{g, name})
+	for _, at := range a.bound {
+		add := func(cluster string) {
+			if at.served && cluster != "" {
+				used = appendNew(used, ClusterID{at.gateway, cluster})
 			}
 		}
-	}
-	for _, rule := range a.rules {
-		for _, m := range rule.Filters.Mirrors {
-			add(m.Cluster)
-		}
-		for _, b := range rule.Backends {
-			add(b.Cluster)
-			for _, m := range b.Filters.Mirrors {
+		for _, rule := range a.rules {
+			for _, m := range rule.Filters.Mirrors {
 				add(m.Cluster)
+			}
+			for _, b := range rule.Backends {
+				add(b.clusterFor(at.passthrough))
+				for _, m := range b.Filters.Mirrors {
+					add(m.Cluster)
+				}
 			}
 		}
 	}
 	return used
+}
+
+// ancestorsOf are the Gateways through which services are reached where policies
+// for them count: not where TLS passes through.
+func (a *attachment) ancestorsOf(services []events.Key) []ancestorID {
+	var out []ancestorID
+	for _, at := range a.bound {
+		for _, service := range services {
+			if !at.passthrough {
+				out = appendNew(out, ancestorID{service, at.gateway})
+			}
+		}
+	}
+	return out
 }
 
 // attachedTo are the listeners that the route counts for (ListenerStatus.attachedRoutes).

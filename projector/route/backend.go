@@ -24,12 +24,12 @@ func (s *ruleSet) newBackend(r *reader, route events.Key, matched string, spec *
 	if b.Filters, err = s.newFilters(r, route, matched, spec.Filters); err != nil {
 		return Backend{}, fmt.Errorf("backendRef %s: %w", spec.Name, err)
 	}
-	cluster, p := s.resolveBackend(r, route, spec.BackendObjectReference)
+	to, p := s.resolveBackend(r, route, spec.BackendObjectReference)
 	if !p.ok() {
 		s.unresolved(p)
 		return b, nil
 	}
-	b.Cluster = cluster
+	b.Cluster, b.Passthrough = to.cluster, to.passthrough
 	return b, nil
 }
 
@@ -40,55 +40,83 @@ func (s *ruleSet) unresolved(p problem) {
 	}
 }
 
-// resolveBackend is the name of the cluster for a reference, or why there is none
+// destination is where a reference leads.
+type destination struct {
+	// cluster is "" where a policy forbids to go there as things are.
+	cluster string
+	// passthrough is where connections go whose TLS does not end at the Gateway; "" is
+	// cluster.
+	passthrough string
+}
+
+// resolveBackend finds the cluster for a reference, or why there is none
 // (HTTPBackendRef: "A BackendRef is invalid if").
-func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (string, problem) {
+func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.BackendObjectReference) (destination, problem) {
 	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Service"), or(ref.Namespace, route.Namespace)
 	key := events.Key{Resource: events.Services, Namespace: namespace, Name: string(ref.Name)}
 	name := namespace + "/" + key.Name
+	invalid := func(reason gatewayv1.RouteConditionReason, format string, args ...any) (destination, problem) {
+		return destination{}, problem{string(reason), fmt.Sprintf(format, args...)}
+	}
 	if group != "" || kind != "Service" {
-		return "", problem{string(gatewayv1.RouteReasonInvalidKind), fmt.Sprintf("The backend %s is a %s of group %q; only Services are supported.", name, kind, group)}
+		return invalid(gatewayv1.RouteReasonInvalidKind, "The backend %s is a %s of group %q; only Services are supported.", name, kind, group)
 	}
 	if !r.granted(reference{
 		fromGroup: gatewayv1.GroupName, fromKind: s.kind, fromNamespace: route.Namespace,
 		toGroup: "", toKind: "Service", to: key,
 	}) {
-		return "", problem{string(gatewayv1.RouteReasonRefNotPermitted), fmt.Sprintf("The Service %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, s.kind, route.Namespace)}
+		return invalid(gatewayv1.RouteReasonRefNotPermitted, "The Service %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, s.kind, route.Namespace)
 	}
 	_, service := get[fold.Service](r, key)
-	notFound := func(format string, args ...any) (string, problem) {
-		return "", problem{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf(format, args...)}
-	}
+	s.reaches(r, key)
 	switch {
 	case service == nil:
-		return notFound("The Service %s does not exist.", name)
+		return invalid(gatewayv1.RouteReasonBackendNotFound, "The Service %s does not exist.", name)
 	case service.Type == corev1.ServiceTypeExternalName:
-		return notFound("The Service %s is of type ExternalName, which is not supported as a backend.", name)
+		return invalid(gatewayv1.RouteReasonBackendNotFound, "The Service %s is of type ExternalName, which is not supported as a backend.", name)
 	case ref.Port == nil:
-		return notFound("The reference to the Service %s has no port.", name)
+		return invalid(gatewayv1.RouteReasonBackendNotFound, "The reference to the Service %s has no port.", name)
 	}
-	suffix := clusterSuffix(s.kind)
-	port := servicePort(service, suffix, *ref.Port)
+	to := clusterName{service: key, port: *ref.Port, suffix: clusterSuffix(s.kind)}
+	port := servicePort(service, to.suffix, to.port)
 	if port == nil {
-		return notFound("The Service %s has no %s port %d.", name, transportProtocol(suffix), *ref.Port)
+		return invalid(gatewayv1.RouteReasonBackendNotFound, "The Service %s has no %s port %d.", name, transportProtocol(to.suffix), to.port)
 	}
-	if _, ok := protocolOf(suffix, port); !ok {
-		return "", problem{string(gatewayv1.RouteReasonUnsupportedProtocol), fmt.Sprintf("The port %d of the Service %s has the appProtocol %s, which is not supported.", *ref.Port, name, *port.AppProtocol)}
+	var p *policy
+	if s.policed() {
+		p = r.t.policyFor(key, port.Name)
 	}
-	return fmt.Sprintf("%s/%d%s", name, *ref.Port, suffix), problem{}
+	if _, ok := protocolOf(to.suffix, p != nil, port); !ok {
+		return invalid(gatewayv1.RouteReasonUnsupportedProtocol, "The port %d of the Service %s has the appProtocol %s, which is not supported.", to.port, name, *port.AppProtocol)
+	}
+	return to.under(p, s.kind), problem{}
 }
 
-// What the name of a cluster ends with says how it is reached, which differs by the
-// kind of route: HTTP as appProtocol says, HTTP/2 whatever it says, bytes, datagrams.
-const (
-	suffixHTTP = ""
-	suffixGRPC = "/grpc"
-	suffixTCP  = "/tcp"
-	suffixUDP  = "/udp"
-)
+// under is where a port of a Service is reached with a policy, or nil for none.
+func (c clusterName) under(p *policy, kind string) destination {
+	var out destination
+	if p != nil && kind == tlsRoute {
+		out.passthrough = c.String()
+	}
+	if p != nil {
+		if p.tls == nil {
+			return out
+		}
+		c.policy = p.tls.Policy.Name
+	}
+	out.cluster = c.String()
+	return out
+}
 
-func clusterSuffix(kind string) string {
-	return map[string]string{httpRoute: suffixHTTP, grpcRoute: suffixGRPC, tlsRoute: suffixTCP, tcpRoute: suffixTCP, udpRoute: suffixUDP}[kind]
+// policed tells whether a BackendTLSPolicy is for what the route sends. TCPRoutes and
+// UDPRoutes forward what clients say as they say it (BackendTLSPolicySpec.targetRefs).
+func (s *ruleSet) policed() bool { return s.kind != tcpRoute && s.kind != udpRoute }
+
+// reaches notes a Service that policies are for.
+func (s *ruleSet) reaches(r *reader, service events.Key) {
+	if s.policed() && r.t.targets[service].len() > 0 {
+		s.services = appendNew(s.services, service)
+	}
 }
 
 func transportProtocol(suffix string) corev1.Protocol {
@@ -110,21 +138,28 @@ func servicePort(service *fold.Service, suffix string, number int32) *corev1.Ser
 }
 
 // protocolOf reads appProtocol: the names of KEP-3726, and plain HTTP. Names
-// without a meaning for HTTP or gRPC are refused (GEP-1911); for the rest of the
-// routes it does not matter.
-func protocolOf(suffix string, port *corev1.ServicePort) (Protocol, bool) {
+// without a meaning for HTTP or gRPC are refused (GEP-1911), those that mean TLS
+// where no policy says how; for the rest of the routes it does not matter.
+func protocolOf(suffix string, tls bool, port *corev1.ServicePort) (Protocol, bool) {
 	if suffix == suffixTCP || suffix == suffixUDP {
 		return Opaque, true
 	}
-	named := HTTP1
+	named, secure := HTTP1, false
 	if port.AppProtocol != nil {
 		switch p := strings.ToLower(*port.AppProtocol); p {
 		case "", "http", "tcp":
 		case string(H2C), string(WebSocket):
 			named = Protocol(p)
+		case "https":
+			secure = true
+		case "kubernetes.io/wss":
+			named, secure = WebSocket, true
 		default:
 			return "", false
 		}
+	}
+	if secure && !tls {
+		return "", false
 	}
 	if suffix == suffixGRPC {
 		return H2C, named != WebSocket
@@ -132,33 +167,40 @@ func protocolOf(suffix string, port *corev1.ServicePort) (Protocol, bool) {
 	return named, true
 }
 
-// computeCluster is nil while the Service or its port does not exist.
+// computeCluster is nil while the Service or its port does not exist, or cannot be
+// reached as its policy says.
 func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
-	var number int32
-	name, suffix := id.Name, suffixHTTP
-	for _, s := range []string{suffixGRPC, suffixTCP, suffixUDP} {
-		if rest, ok := strings.CutSuffix(id.Name, s); ok {
-			name, suffix = rest, s
+	name, ok := parseClusterName(id.Name)
+	if !ok {
+		return nil
+	}
+	_, service := get[fold.Service](r, name.service)
+	if service == nil {
+		return nil
+	}
+	port := servicePort(service, name.suffix, name.port)
+	if port == nil {
+		return nil
+	}
+	c := &Cluster{ID: id, Service: name.service, Endpoints: name.service.Namespace + "/" + name.service.Name + "/" + orDash(port.Name)}
+	c.Protocol, _ = protocolOf(name.suffix, name.policy != "", port)
+	if name.policy != "" {
+		r.note(policyOf(name.policyKey()))
+		p := t.policies[name.policyKey()]
+		if p == nil || p.tls == nil {
+			return nil
 		}
+		c.TLS = p.tls
 	}
-	service, port, _ := cutLast(name, "/")
-	if _, err := fmt.Sscan(port, &number); err != nil {
+	return c
+}
+
+// secrets are those that connections of a cluster need.
+func (c *Cluster) secrets() []SecretID {
+	if c == nil || c.TLS == nil {
 		return nil
 	}
-	key, err := events.ParseKey(events.Services + "/" + service)
-	if err != nil {
-		return nil
-	}
-	_, svc := get[fold.Service](r, key)
-	if svc == nil {
-		return nil
-	}
-	p := servicePort(svc, suffix, number)
-	if p == nil {
-		return nil
-	}
-	protocol, _ := protocolOf(suffix, p)
-	return &Cluster{ID: id, Service: key, Protocol: protocol, Endpoints: service + "/" + orDash(p.Name)}
+	return []SecretID{{c.ID.Gateway, c.TLS.CA}}
 }
 
 func orDash(name string) string {
@@ -166,11 +208,4 @@ func orDash(name string) string {
 		return "-"
 	}
 	return name
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if before, after, ok := strings.CutLast(s, sep); ok {
-		return before, after, true
-	}
-	return s, "", false
 }

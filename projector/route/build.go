@@ -42,6 +42,8 @@ func (b *builder) seed(key events.Key) {
 		g.mark(node{layer: classNode, a: key.Name})
 	case events.Gateways:
 		g.mark(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
+	case events.BackendTLSPolicies:
+		g.mark(policyOf(key))
 	case events.ReferenceGrants:
 		b.indexGrant(key)
 		g.touch(node{layer: grantsNode, a: key.Namespace})
@@ -82,6 +84,10 @@ func (b *builder) recompute(v *vertex) {
 		if replace(t.classes, n.a, next) {
 			t.graph.touch(n)
 		}
+	case policyNode:
+		key := events.Key{Resource: events.BackendTLSPolicies, Namespace: n.a, Name: n.b}
+		r.own = objectOf(key)
+		b.setPolicy(n, key, r)
 	case gatewayNode:
 		r.own = objectOf(gatewayKey(n.a))
 		b.setGateway(n, t.computeGateway(r, n.a))
@@ -92,14 +98,7 @@ func (b *builder) recompute(v *vertex) {
 	case hostNode:
 		b.setHost(v, r)
 	case clusterNode:
-		id := ClusterID{n.a, n.b}
-		var next *Cluster
-		if v.needed > 0 {
-			next = t.computeCluster(r, id)
-		}
-		if replace(t.clusters, id, next) {
-			b.change.Clusters = append(b.change.Clusters, id)
-		}
+		b.setCluster(v, r)
 	case secretNode:
 		id := SecretID{n.a, n.b}
 		var next *Secret
@@ -111,6 +110,9 @@ func (b *builder) recompute(v *vertex) {
 		}
 	case verdictNode:
 		b.setGatewayVerdict(n.a)
+	case policyVerdictNode:
+		key := events.Key{Resource: events.BackendTLSPolicies, Namespace: n.a, Name: n.b}
+		b.setVerdict(key, t.computePolicyVerdict(r, key))
 	}
 	t.graph.setReads(v, r.noted)
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -56,6 +57,9 @@ func resolveCertificate(r *reader, gw *gatewayv1.Gateway, ref gatewayv1.SecretOb
 
 // computeSecret is nil while the Secret is not usable.
 func (t *Tables) computeSecret(r *reader, id SecretID) *Secret {
+	if policy, ok := strings.CutPrefix(id.Name, authoritiesPrefix+"policy/"); ok {
+		return t.policySecret(r, id, policy)
+	}
 	key, err := events.ParseKey(events.Secrets + "/" + id.Name)
 	if err != nil {
 		return nil
@@ -65,4 +69,19 @@ func (t *Tables) computeSecret(r *reader, id SecretID) *Secret {
 		return nil
 	}
 	return &Secret{ID: id, Key: key, CertificateChain: secret.Data["tls.crt"], SealedKey: secret.KeyPair.SealedKey}
+}
+
+// policySecret is what a policy (namespace/name) says to trust.
+func (t *Tables) policySecret(r *reader, id SecretID, name string) *Secret {
+	namespace, name, _ := strings.Cut(name, "/")
+	key := events.Key{Resource: events.BackendTLSPolicies, Namespace: namespace, Name: name}
+	r.note(policyOf(key))
+	p := t.policies[key]
+	if p == nil || p.tls == nil {
+		return nil
+	}
+	if len(p.authorities) == 0 {
+		return &Secret{ID: id, Key: key, System: true}
+	}
+	return &Secret{ID: id, Key: p.authorities[0], Authorities: r.bundle(p.authorities)}
 }

@@ -96,12 +96,12 @@ func newPathChange(spec *gatewayv1.HTTPPathModifier, matched string) *PathChange
 // addMirror leaves out a mirror whose backend cannot be resolved: the request
 // itself is served, and ResolvedRefs says what is wrong (HTTPRequestMirrorFilter.backendRef).
 func (s *ruleSet) addMirror(f *Filters, r *reader, route events.Key, spec *gatewayv1.HTTPRequestMirrorFilter) {
-	cluster, p := s.resolveBackend(r, route, spec.BackendRef)
+	to, p := s.resolveBackend(r, route, spec.BackendRef)
 	if !p.ok() {
 		s.unresolved(p)
 		return
 	}
-	m := Mirror{Cluster: cluster, Numerator: 100, Denominator: 100}
+	m := Mirror{Cluster: to.cluster, Numerator: 100, Denominator: 100}
 	switch {
 	case spec.Fraction != nil:
 		m.Numerator, m.Denominator = spec.Fraction.Numerator, 100

@@ -16,13 +16,15 @@ const (
 	grantsNode                  // leaf: the ReferenceGrants of a namespace
 	settingsNode                // leaf: the settings of the epoch
 	classNode                   // GatewayClass
+	policyNode                  // BackendTLSPolicy
 	gatewayNode                 // Gateway
 	attachmentNode              // a route
 	membersNode                 // leaf of the hosts: the routes of a listener with a hostname pattern
 	hostNode
 	clusterNode
 	secretNode
-	verdictNode
+	verdictNode       // status of a Gateway
+	policyVerdictNode // status of a BackendTLSPolicy
 	layers
 )
 
@@ -38,6 +40,12 @@ func (n node) compare(o node) int {
 
 func attachmentOf(key events.Key) node {
 	return node{attachmentNode, key.Resource, key.Namespace, key.Name}
+}
+
+func policyOf(key events.Key) node { return node{layer: policyNode, a: key.Namespace, b: key.Name} }
+
+func policyVerdict(key events.Key) node {
+	return node{layer: policyVerdictNode, a: key.Namespace, b: key.Name}
 }
 
 func objectOf(key events.Key) node { return node{objectNode, key.Resource, key.Namespace, key.Name} }

@@ -97,7 +97,7 @@ func rerun(t *testing.T, seed uint64) string {
 }
 
 func TestIncrementalEqualsFromScratch(t *testing.T) {
-	routed := 0
+	routed, secured, told := 0, 0, 0
 	for _, seed := range seeds(t) {
 		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New(0)
 		seen := viewOf(New(0))
@@ -118,11 +118,19 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 			}
 			checkChange(t, seen, want, change, seed)
 			routed += len(want.Hosts) * len(want.Clusters) * len(want.Secrets)
+			for _, c := range want.Clusters {
+				if c.TLS != nil && want.Secrets[SecretID{c.ID.Gateway, c.TLS.CA}] != nil {
+					secured++
+				}
+			}
+			for _, v := range want.Verdicts {
+				told += len(v.Ancestors)
+			}
 			seen = want
 		}
 	}
-	if routed == 0 {
-		t.Fatal("no history ever routed anything")
+	if routed == 0 || secured == 0 || told == 0 {
+		t.Fatalf("the histories are poor: %d routed, %d secured, %d told", routed, secured, told)
 	}
 }
 
@@ -155,13 +163,17 @@ func TestOneEventRecomputesAtMostItsDependents(t *testing.T) {
 		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New(0)
 		for range 60 {
 			e := h.Next()
-			before := dependents(tables, e.Key)
+			// A policy is one of what it was for and of what it will be for.
+			was := tables.policies[e.Key].services()
 			keys, err := s.Apply(e)
 			if err != nil {
 				t.Fatal(err)
 			}
+			scratch := fromScratch(s)
+			concerned := append(slices.Concat(was, scratch.policies[e.Key].services()), e.Key)
+			before := dependents(tables, concerned...)
 			tables.Build(s, keys)
-			after := dependents(fromScratch(s), e.Key)
+			after := dependents(scratch, concerned...)
 			maps.Copy(after, before)
 			if tables.Recomputed > len(after) {
 				t.Fatalf("event %d (%s) recomputed %d outputs, and %d depend on it; %s", e.Sequence, e.Key, tables.Recomputed, len(after), rerun(t, seed))
@@ -170,10 +182,10 @@ func TestOneEventRecomputesAtMostItsDependents(t *testing.T) {
 	}
 }
 
-// dependents are the outputs that read an object, directly or through another
+// dependents are the outputs that read one of the objects, directly or through another
 // output, found by following every edge backwards: a model without the layers,
 // the order and the early cut-off of Build.
-func dependents(t *Tables, key events.Key) map[node]bool {
+func dependents(t *Tables, keys ...events.Key) map[node]bool {
 	found := map[node]bool{}
 	var follow func(node)
 	visit := func(n node) {
@@ -193,6 +205,16 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 			visit(output)
 		}
 		switch n.layer {
+		case policyNode:
+			for _, service := range t.policies[events.Key{Resource: events.BackendTLSPolicies, Namespace: n.a, Name: n.b}].services() {
+				follow(objectOf(service))
+				t.targets[service].each(func(key events.Key) { visit(policyVerdict(key)) })
+			}
+			visit(node{layer: policyVerdictNode, a: n.a, b: n.b})
+		case clusterNode:
+			for _, o := range outputs(t.clusters[ClusterID{n.a, n.b}].secrets(), secretOutput) {
+				visit(o)
+			}
 		case gatewayNode:
 			visit(node{layer: verdictNode, a: n.a})
 			for _, o := range slices.Concat(outputs(t.gateways[n.a].hosts(), hostOutput), outputs(t.gateways[n.a].secrets(), secretOutput)) {
@@ -203,17 +225,30 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 			for _, o := range slices.Concat(outputs(a.hosts, hostOutput), outputs(a.clusters, clusterOutput)) {
 				visit(o)
 			}
+			for _, id := range a.ancestors {
+				t.targets[id.service].each(func(key events.Key) { visit(policyVerdict(key)) })
+			}
 			for _, m := range a.members {
 				follow(m.node())
 				visit(node{layer: verdictNode, a: m.gateway})
 			}
 		}
 	}
+	for _, key := range keys {
+		seedModel(key, visit, follow)
+	}
+	return found
+}
+
+// seedModel begins with what an object itself leads to.
+func seedModel(key events.Key, visit, follow func(node)) {
 	switch key.Resource {
 	case events.GatewayClasses:
 		visit(node{layer: classNode, a: key.Name})
 	case events.Gateways:
 		visit(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
+	case events.BackendTLSPolicies:
+		visit(policyOf(key))
 	case events.ReferenceGrants:
 		follow(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:
@@ -223,5 +258,4 @@ func dependents(t *Tables, key events.Key) map[node]bool {
 		visit(attachmentOf(key))
 	}
 	follow(objectOf(key))
-	return found
 }

@@ -18,10 +18,11 @@ type ruleSet struct {
 	kind     string // of the route
 	rules    []*Rule
 	matches  [][]Match
-	valid    int      // rules that are as their owner wants
-	dropped  []string // what is wrong with the others
-	resolved problem  // the first reference that cannot be resolved
-	stale    string   // why the newest form of the route is not in force
+	valid    int          // rules that are as their owner wants
+	dropped  []string     // what is wrong with the others
+	resolved problem      // the first reference that cannot be resolved
+	stale    string       // why the newest form of the route is not in force
+	services []events.Key // backends that policies are for
 }
 
 func resolveRules(r *reader, o *fold.Object, route *gatewayv1.HTTPRouteSpec) *ruleSet {

@@ -2,7 +2,8 @@ package route
 
 import "slices"
 
-// set is one that is small for most and large for a few. The zero value is empty.
+// set is one that is small for most and large for a few. The zero value is empty,
+// and so is nil to those that only read.
 type set[T comparable] struct {
 	few  []T
 	many map[T]struct{}
@@ -10,7 +11,12 @@ type set[T comparable] struct {
 
 const fewMembers = 8
 
-func (s *set[T]) len() int { return len(s.few) + len(s.many) }
+func (s *set[T]) len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.few) + len(s.many)
+}
 
 func (s *set[T]) add(v T) {
 	switch {
@@ -40,6 +46,9 @@ func (s *set[T]) remove(v T) {
 
 // each calls do for every member, in no order.
 func (s *set[T]) each(do func(T)) {
+	if s == nil {
+		return
+	}
 	for _, v := range s.few {
 		do(v)
 	}

@@ -137,8 +137,21 @@ type Backend struct {
 	// Cluster names where requests go; "" is a reference that cannot be resolved: its
 	// share gets 500 (HTTPRouteRule.backendRefs), or UNAVAILABLE (GRPCRouteRule.backendRefs).
 	Cluster string
-	Weight  uint32
-	Filters Filters
+	// Passthrough names where connections go whose TLS does not end at the Gateway,
+	// where that is not Cluster.
+	Passthrough string
+	Weight      uint32
+	Filters     Filters
+}
+
+// ClusterFor is where a connection goes on a chain; see Passthrough.
+func (b *Backend) ClusterFor(c *Chain) string { return b.clusterFor(c.Passthrough) }
+
+func (b *Backend) clusterFor(passthrough bool) string {
+	if passthrough && b.Passthrough != "" {
+		return b.Passthrough
+	}
+	return b.Cluster
 }
 
 // Filters change a request or answer it, of a rule or of one backend.
@@ -226,23 +239,48 @@ const (
 // Cluster is a port of a Service as one Gateway reaches it.
 type Cluster struct {
 	// ID.Name is namespace/service/port as HTTPRoutes reach it, with /grpc, /tcp or
-	// /udp behind it as others do.
+	// /udp behind it as others do, and then /tls/policy where a policy is in force.
 	ID      ClusterID
 	Service events.Key
 	// Endpoints names the endpoint resource: namespace/service/port name, "-" for
 	// the port without a name.
 	Endpoints string
 	Protocol  Protocol
+	TLS       *BackendTLS // nil is without
 }
 
-// SecretID names a certificate of a Gateway: Name is namespace/name.
+// BackendTLS is how a backend is reached over TLS (BackendTLSPolicy).
+type BackendTLS struct {
+	// Policy is the object that says so.
+	Policy events.Key
+	// Hostname is the server name to ask for.
+	Hostname string
+	// Names are those of which the backend's certificate must have one.
+	Names []AltName
+	// CA names the secret with the certificates to trust.
+	CA string
+}
+
+// AltName is a subject alternative name of a certificate: a URI, or a hostname or
+// *.hostname.
+type AltName struct {
+	URI   bool
+	Value string
+}
+
+// SecretID names a secret of a Gateway: namespace/name for a certificate, and
+// ca/policy/namespace/name for the CA certificates of a policy.
 type SecretID struct{ Gateway, Name string }
 
-// Secret is a certificate that a Gateway presents.
+// Secret is a certificate that a Gateway presents, or the certificates that it trusts.
 type Secret struct {
-	ID  SecretID
+	ID SecretID
+	// Key is the object that it was made from, of several the first.
 	Key events.Key
 	// CertificateChain is PEM. SealedKey is the private key, sealed to the xDS servers.
 	CertificateChain []byte
 	SealedKey        []byte
+	// Authorities are PEM; System stands for those of the system that Envoy runs on.
+	Authorities []byte
+	System      bool
 }

@@ -13,6 +13,9 @@ type Tables struct {
 	Recomputed int
 
 	classes     map[string]*class
+	policies    map[events.Key]*policy
+	targets     map[events.Key]*set[events.Key] // policies by Service
+	ancestors   map[events.Key]map[string]int   // by Service with policies: routes that reach it, by Gateway
 	gateways    map[string]*gateway
 	attachments map[events.Key]*attachment
 	grants      map[string]map[events.Key]struct{} // by namespace
@@ -29,6 +32,9 @@ func New(objects int) *Tables {
 	return &Tables{
 		graph:       newGraph(objects),
 		classes:     map[string]*class{},
+		policies:    map[events.Key]*policy{},
+		targets:     map[events.Key]*set[events.Key]{},
+		ancestors:   map[events.Key]map[string]int{},
 		gateways:    map[string]*gateway{},
 		attachments: make(map[events.Key]*attachment, objects/2),
 		grants:      map[string]map[events.Key]struct{}{},

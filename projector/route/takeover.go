@@ -73,6 +73,7 @@ func (b *builder) setAttachment(key events.Key, r *reader) {
 	b.need(outputs(was.clusters, clusterOutput), outputs(is.clusters, clusterOutput))
 	b.setMembers(key, was, is)
 	b.setAttached(was.attachedTo(), is.attachedTo())
+	b.setAncestors(was.ancestors, is.ancestors)
 }
 
 func (a *attachment) orEmpty() *attachment {
@@ -144,6 +145,20 @@ func (b *builder) setHost(v *vertex, r *reader) {
 	}
 	if len(hosts) == 0 {
 		delete(t.hosts, chainOf(id))
+	}
+}
+
+// setCluster recomputes a cluster and takes over what it needs.
+func (b *builder) setCluster(v *vertex, r *reader) {
+	t, id := b.t, ClusterID{v.a, v.b}
+	old := t.clusters[id]
+	var next *Cluster
+	if v.needed > 0 {
+		next = t.computeCluster(r, id)
+	}
+	if replace(t.clusters, id, next) {
+		b.change.Clusters = append(b.change.Clusters, id)
+		b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
 	}
 }
 

@@ -56,6 +56,7 @@ type Host struct {
 func Of(name string, resources map[routing.ResourceName]routing.Resource) (*Gateway, error) {
 	g := &Gateway{Name: name, Listeners: []Listener{}, Hosts: []Host{}}
 	certificates := map[string]Certificate{}
+	clusters, authorities := map[string]upstream{}, map[string]string{}
 	for _, id := range slices.SortedFunc(maps.Keys(resources), routing.ResourceName.Compare) {
 		var err error
 		r := resources[id]
@@ -66,14 +67,17 @@ func Of(name string, resources map[routing.ResourceName]routing.Resource) (*Gate
 			err = g.addRoutes(r.Body)
 		case envoy.TypeScope:
 			err = g.addScope(r.Body)
+		case envoy.TypeCluster:
+			err = addCluster(clusters, r.Body)
 		case envoy.TypeSecret:
-			certificates[id.Name], err = certificate(id.Name, r.Body)
+			err = addSecret(certificates, authorities, id.Name, r.Body)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("describe gateway %s: read %s %s: %w", name, id.Type, id.Name, err)
 		}
 	}
 	g.sort()
+	g.secure(clusters, authorities)
 	for i := range g.Listeners {
 		for j, c := range g.Listeners[i].Certificates {
 			if known, ok := certificates[c.Secret]; ok {

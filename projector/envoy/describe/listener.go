@@ -67,12 +67,23 @@ func (g *Gateway) addListeners(body []byte) error {
 	return nil
 }
 
-func certificate(name string, body []byte) (Certificate, error) {
+// addSecret reads a certificate, or certificates to trust.
+func addSecret(certificates map[string]Certificate, authorities map[string]string, name string, body []byte) error {
 	secret := &tlsv3.Secret{}
 	if err := proto.Unmarshal(body, secret); err != nil {
-		return Certificate{}, err
+		return err
 	}
-	block, _ := pem.Decode(secret.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
+	if v := secret.GetValidationContext(); v != nil {
+		authorities[name] = trusted(v)
+		return nil
+	}
+	c, err := certificate(name, secret.GetTlsCertificate().GetCertificateChain().GetInlineBytes())
+	certificates[name] = c
+	return err
+}
+
+func certificate(name string, chain []byte) (Certificate, error) {
+	block, _ := pem.Decode(chain)
 	if block == nil {
 		return Certificate{}, errors.New("its certificate chain is not PEM")
 	}

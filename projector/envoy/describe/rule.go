@@ -34,6 +34,8 @@ type Backend struct {
 	// Percent is the share, to four decimal places.
 	Percent float64 `json:"percent"`
 	Invalid bool    `json:"invalid,omitempty"`
+	// TLS says as whom the backend must identify itself, where it is reached over TLS.
+	TLS string `json:"tls,omitempty"`
 	// Answer is 500, UNAVAILABLE or closed where Invalid.
 	Answer string `json:"answer,omitempty"`
 	// Filters apply to this backend only.
@@ -44,12 +46,15 @@ type Backend struct {
 // be resolved.
 const unresolved = "unresolved"
 
-// String is the backend as people write it: its name, the share unless it is
-// everything, and its filters.
+// String is the backend as people write it: its name, the TLS, the share
+// unless it is everything, and its filters.
 func (b Backend) String() string {
 	out := b.Name
 	if b.Invalid {
 		out = "unresolved (" + b.Answer + ")"
+	}
+	if b.TLS != "" {
+		out += " over TLS as " + b.TLS
 	}
 	if b.Percent != 100 {
 		out += " " + strconv.FormatFloat(b.Percent, 'g', 4, 64) + "%"
