@@ -34,7 +34,7 @@ func gatewayVerdict(s *routing.State, name string) (routing.Verdict, bool) {
 
 // condition is one condition for people, and who says it about what.
 type condition struct {
-	// On is the listener or the parent that it is about; "" for the object itself.
+	// On is the listener, the parent or the ancestor that it is about; "" for the object itself.
 	On string `json:"on,omitempty"`
 	routing.Condition
 }
@@ -49,7 +49,7 @@ func conditionsOf(v routing.Verdict) []condition {
 			out = append(out, condition{On: "listener " + l.Name, Condition: c})
 		}
 	}
-	for _, p := range v.Parents {
+	for _, p := range slices.Concat(v.Parents, v.Ancestors) {
 		on := p.Gateway
 		if p.Ref.SectionName != nil {
 			on += " " + *p.Ref.SectionName

@@ -29,7 +29,8 @@ func authoritiesKey(group, kind, namespace, name string) (events.Key, bool) {
 // authorities are the certificates that an object says to trust, as PEM with
 // nothing else in it, or why there are none.
 func (r *reader) authorities(key events.Key) (certificates []byte, why string) {
-	text, where := []byte(nil), "ca.crt"
+	var text []byte
+	where := "ca.crt"
 	if key.Resource == events.Secrets {
 		_, secret := get[events.Secret](r, key)
 		if secret == nil {

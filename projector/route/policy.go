@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -115,14 +116,7 @@ func (t *Tables) policyFor(service events.Key, port string) (best *policy) {
 
 func specificity(section string) int { return min(len(section), 1) }
 
-func (p *policy) selects(wanted target) bool {
-	for _, t := range p.targets {
-		if t == wanted {
-			return true
-		}
-	}
-	return false
-}
+func (p *policy) selects(wanted target) bool { return slices.Contains(p.targets, wanted) }
 
 // rival is the policy that takes precedence over p for a target, or nil.
 func (t *Tables) rival(p *policy, of target) (best *policy) {

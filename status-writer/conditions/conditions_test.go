@@ -153,6 +153,43 @@ func TestWhatOthersWroteStaysAsAndWhereItIs(t *testing.T) {
 	}
 }
 
+func TestAPolicySaysPerAncestorWhatBecameOfIt(t *testing.T) {
+	key := events.Key{Resource: events.BackendTLSPolicies, Namespace: "default", Name: "p"}
+	v := routing.Verdict{Object: key, UID: "u3", Generation: 2, Since: 30}
+	ancestor := func(name, controller string, list ...metav1.Condition) gatewayv1.PolicyAncestorStatus {
+		return gatewayv1.PolicyAncestorStatus{
+			AncestorRef: gatewayv1.ParentReference{Name: gatewayv1.ObjectName(name)}, ControllerName: gatewayv1.GatewayController(controller), Conditions: list,
+		}
+	}
+	foreign := ancestor("theirs", "example.com/other", condition("Accepted", "False", 1))
+	current := conditions.Object{UID: "u3", Policy: &gatewayv1.PolicyStatus{Ancestors: []gatewayv1.PolicyAncestorStatus{
+		ancestor("former", controller), foreign, ancestor("gw0", controller, condition("example.com/Seen", "True", 1)),
+	}}}
+	for i := range 20 {
+		name := fmt.Sprintf("gw%d", i)
+		v.Ancestors = append(v.Ancestors, routing.ParentVerdict{
+			Ref: routing.ParentRef{Name: name}, Gateway: "default/" + name, Conditions: []routing.Condition{says("Accepted", "True", "Accepted")},
+		})
+	}
+	got := of(v, conditions.Fleet{}, current, noon())
+	all := got.Object.Policy.Ancestors
+	if len(all) != 16 || got.Omitted != 5 || !reflect.DeepEqual(all[0], foreign) || all[1].AncestorRef.Name != "gw0" {
+		t.Fatalf("%d omitted, got %+v", got.Omitted, all)
+	}
+	if want := "example.com/Seen=True/Was@1 Accepted=True/Accepted@2"; text(all[1].Conditions) != want {
+		t.Errorf("got %s", text(all[1].Conditions))
+	}
+	assertSettled(t, v, conditions.Fleet{}, got.Object)
+	gone := conditions.Gone(got.Object, controller).Policy.Ancestors
+	if len(gone) != 1 || !reflect.DeepEqual(gone[0], foreign) {
+		t.Errorf("gone: %+v", gone)
+	}
+	later := conditions.Object{UID: "u3", Generation: 3, Policy: &gatewayv1.PolicyStatus{Ancestors: []gatewayv1.PolicyAncestorStatus{ancestor("gw0", controller, condition("Accepted", "True", 3))}}}
+	if kept := of(v, conditions.Fleet{}, later, noon()).Object; !reflect.DeepEqual(kept, later) {
+		t.Errorf("what is said of a later generation was changed: %+v", kept.Policy)
+	}
+}
+
 func TestTransitionTimeMovesOnlyWithTheStatus(t *testing.T) {
 	fleet := conditions.Fleet{Envoys: 1, Held: 20}
 	first := of(gatewayVerdict(), conditions.Fleet{}, conditions.Object{}, noon()).Object

@@ -10,6 +10,7 @@ import (
 const (
 	maxConditions = 8 // of one entry
 	maxParents    = 32
+	maxAncestors  = 16
 	maxListeners  = 64
 	maxAddresses  = 16
 	maxFeatures   = 64

@@ -11,7 +11,7 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// Object is an object as far as its status goes. Of the three statuses the one
+// Object is an object as far as its status goes. Of the statuses the one
 // of its kind is set, or none where there is no status yet.
 type Object struct {
 	UID        string
@@ -20,6 +20,7 @@ type Object struct {
 	Class   *gatewayv1.GatewayClassStatus
 	Gateway *gatewayv1.GatewayStatus
 	Route   *gatewayv1.RouteStatus
+	Policy  *gatewayv1.PolicyStatus
 }
 
 // Fleet is what is known of the Envoys of one Gateway.
@@ -66,16 +67,20 @@ func Of(in Input) Result {
 		r.Object = in.Current
 		return r.Result
 	}
-	switch in.Verdict.Object.Resource {
-	case events.GatewayClasses:
+	switch resource := in.Verdict.Object.Resource; {
+	case resource == events.GatewayClasses:
 		r.Object.Class = r.class()
-	case events.Gateways:
+	case resource == events.Gateways:
 		r.Object.Gateway = r.gateway()
+	case isPolicy(resource):
+		r.Object.Policy = r.policy()
 	default:
 		r.Object.Route = r.route()
 	}
 	return r.Result
 }
+
+func isPolicy(resource string) bool { return resource == events.BackendTLSPolicies }
 
 // behind tells whether one of our conditions was observed of a generation that
 // exists and is later than the verdict's.
@@ -96,24 +101,33 @@ func (r *result) behind() bool {
 		return slices.ContainsFunc(r.Current.Route.Parents, func(p gatewayv1.RouteParentStatus) bool {
 			return string(p.ControllerName) == r.ControllerName && later(p.Conditions, parentTypes())
 		})
+	case r.Current.Policy != nil:
+		return slices.ContainsFunc(r.Current.Policy.Ancestors, func(a gatewayv1.PolicyAncestorStatus) bool {
+			return string(a.ControllerName) == r.ControllerName && later(a.Conditions, ancestorTypes())
+		})
 	}
 	return false
 }
 
-// Gone is the status of a route that none of our Gateways is concerned with any
-// more: without our parents.
+// Gone is the status of a route or a policy that none of our Gateways is concerned
+// with any more: without our entries.
 func Gone(current Object, controllerName string) Object {
-	if current.Route == nil {
-		return current
+	if route := current.Route; route != nil {
+		current.Route = &gatewayv1.RouteStatus{Parents: without(route.Parents, func(p gatewayv1.RouteParentStatus) bool {
+			return string(p.ControllerName) == controllerName
+		})}
 	}
-	kept := &gatewayv1.RouteStatus{Parents: []gatewayv1.RouteParentStatus{}}
-	for _, p := range current.Route.Parents {
-		if string(p.ControllerName) != controllerName {
-			kept.Parents = append(kept.Parents, p)
-		}
+	if policy := current.Policy; policy != nil {
+		current.Policy = &gatewayv1.PolicyStatus{Ancestors: without(policy.Ancestors, func(a gatewayv1.PolicyAncestorStatus) bool {
+			return string(a.ControllerName) == controllerName
+		})}
 	}
-	current.Route = kept
 	return current
+}
+
+// without is a list of those that are not ours; empty, but never nil.
+func without[E any](list []E, ours func(E) bool) []E {
+	return slices.DeleteFunc(append([]E{}, list...), ours)
 }
 
 // result is one computation.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -18,44 +19,51 @@ func parentTypes() []string {
 	}
 }
 
-// route keeps the parents of other controllers in their places (moving them
-// would make two controllers overwrite each other for ever), renews ours, and
-// drops those that the route no longer names. New ones come last: where there is
-// no room, they are what is left out.
 func (r *result) route() *gatewayv1.RouteStatus {
 	var present []gatewayv1.RouteParentStatus
 	if r.Current.Route != nil {
 		present = r.Current.Route.Parents
 	}
-	out := &gatewayv1.RouteStatus{Parents: make([]gatewayv1.RouteParentStatus, 0, max(len(present), len(r.Verdict.Parents)))}
-	done := make([]bool, len(r.Verdict.Parents))
+	return &gatewayv1.RouteStatus{Parents: r.entries(present, r.Verdict.Parents, maxParents)}
+}
+
+// entries keeps those of other controllers in their places (moving them would make
+// two controllers overwrite each other for ever), renews ours, and drops those of
+// ours that are in the verdict no longer. New ones come last: where there is no
+// room, they are what is left out.
+func (r *result) entries(present []gatewayv1.RouteParentStatus, verdicts []routing.ParentVerdict, most int) []gatewayv1.RouteParentStatus {
+	out := make([]gatewayv1.RouteParentStatus, 0, max(len(present), len(verdicts)))
+	done := make([]bool, len(verdicts))
 	for i := range present {
 		if string(present[i].ControllerName) != r.ControllerName {
-			out.Parents = append(out.Parents, present[i])
+			out = append(out, present[i])
 			continue
 		}
-		j := slices.IndexFunc(r.Verdict.Parents, func(p routing.ParentVerdict) bool {
+		j := slices.IndexFunc(verdicts, func(p routing.ParentVerdict) bool {
 			return reflect.DeepEqual(parentRef(p.Ref), present[i].ParentRef)
 		})
 		if j >= 0 && !done[j] {
 			done[j] = true
-			out.Parents = append(out.Parents, r.parent(r.Verdict.Parents[j], &present[i]))
+			out = append(out, r.entry(verdicts[j], present[i].Conditions))
 		}
 	}
-	for j, p := range r.Verdict.Parents {
+	for j, p := range verdicts {
 		if !done[j] {
-			out.Parents = append(out.Parents, r.parent(p, &gatewayv1.RouteParentStatus{}))
+			out = append(out, r.entry(p, nil))
 		}
 	}
-	out.Parents = room(r, out.Parents, maxParents)
-	return out
+	return room(r, out, most)
 }
 
-func (r *result) parent(p routing.ParentVerdict, present *gatewayv1.RouteParentStatus) gatewayv1.RouteParentStatus {
+func (r *result) entry(p routing.ParentVerdict, present []metav1.Condition) gatewayv1.RouteParentStatus {
+	say, ours := p.Conditions, ancestorTypes()
+	if !isPolicy(r.Verdict.Object.Resource) {
+		say, ours = r.withRouteProgrammed(p, present), parentTypes()
+	}
 	return gatewayv1.RouteParentStatus{
 		ParentRef:      parentRef(p.Ref),
 		ControllerName: gatewayv1.GatewayController(r.ControllerName),
-		Conditions:     r.merge(present.Conditions, r.withRouteProgrammed(p, present.Conditions), parentTypes()),
+		Conditions:     r.merge(present, say, ours),
 	}
 }
 

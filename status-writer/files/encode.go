@@ -30,6 +30,7 @@ func kindOf(resource string) (string, bool) {
 	kind, ok := map[string]string{
 		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
+		events.BackendTLSPolicies: "BackendTLSPolicy",
 	}[resource]
 	return kind, ok
 }
@@ -40,6 +41,8 @@ func encode(key events.Key, o conditions.Object) ([]byte, error) {
 		return encodeAs(key, o, o.Class)
 	case o.Gateway != nil:
 		return encodeAs(key, o, o.Gateway)
+	case o.Policy != nil:
+		return encodeAs(key, o, o.Policy)
 	default:
 		return encodeAs(key, o, o.Route)
 	}
@@ -65,6 +68,10 @@ func decode(key events.Key, data []byte) (conditions.Object, error) {
 	case events.Gateways:
 		o, status, err := decodeAs[gatewayv1.GatewayStatus](data)
 		o.Gateway = status
+		return o, err
+	case events.BackendTLSPolicies:
+		o, status, err := decodeAs[gatewayv1.PolicyStatus](data)
+		o.Policy = status
 		return o, err
 	default:
 		o, status, err := decodeAs[gatewayv1.RouteStatus](data)

@@ -89,7 +89,7 @@ func graftList(raw, before, after json.RawMessage) (json.RawMessage, error) {
 }
 
 // nameOf is what tells the elements of a list apart: conditions have a type,
-// listeners and features a name, parents a controller and a reference.
+// listeners and features a name, parents and ancestors a controller and a reference.
 func nameOf(element json.RawMessage) string {
 	var name struct {
 		Type           string          `json:"type,omitempty"`
@@ -97,6 +97,7 @@ func nameOf(element json.RawMessage) string {
 		Value          string          `json:"value,omitempty"`
 		ControllerName string          `json:"controllerName,omitempty"`
 		ParentRef      json.RawMessage `json:"parentRef,omitempty"`
+		AncestorRef    json.RawMessage `json:"ancestorRef,omitempty"`
 	}
 	if err := json.Unmarshal(element, &name); err != nil {
 		return "" // a string or a number is what it is

@@ -163,10 +163,11 @@ func lasting(err error) error {
 	return err
 }
 
-// Remove implements [statuswriter.Applier]: it takes our parents out of a route.
+// Remove implements [statuswriter.Applier]: it takes our entries out of
+// a status that several controllers share.
 // A Gateway or a class without a verdict is gone, or another controller's.
 func (s *Statuses) Remove(ctx context.Context, key events.Key) (bool, error) {
-	if !isRoute(key.Resource) {
+	if !shared(key.Resource) {
 		return false, nil
 	}
 	wrote, err := s.apply(ctx, key, func(o conditions.Object) conditions.Object { return conditions.Gone(o, s.ControllerName) })
@@ -183,7 +184,7 @@ func (s *Statuses) Applied(context.Context) ([]events.Key, error) {
 	defer s.cache.mu.Unlock()
 	var keys []events.Key
 	for key, e := range s.cache.objects {
-		if isRoute(key.Resource) && len(e.status) > 0 {
+		if shared(key.Resource) && len(e.status) > 0 {
 			keys = append(keys, key)
 		}
 	}

@@ -51,11 +51,12 @@ func kinds() map[string]string {
 	return map[string]string{
 		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
+		events.BackendTLSPolicies: "BackendTLSPolicy",
 	}
 }
 
-// isRoute tells whether a status has parents.
-func isRoute(resource string) bool {
+// shared tells whether a status has entries of several controllers: parents or ancestors.
+func shared(resource string) bool {
 	return resource != events.GatewayClasses && resource != events.Gateways
 }
 

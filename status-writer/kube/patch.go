@@ -26,6 +26,9 @@ func decode(key events.Key, e entry) (conditions.Object, error) {
 	case events.Gateways:
 		o.Gateway = &gatewayv1.GatewayStatus{}
 		err = json.Unmarshal(e.status, o.Gateway)
+	case events.BackendTLSPolicies:
+		o.Policy = &gatewayv1.PolicyStatus{}
+		err = json.Unmarshal(e.status, o.Policy)
 	default:
 		o.Route = &gatewayv1.RouteStatus{}
 		err = json.Unmarshal(e.status, o.Route)
@@ -45,6 +48,8 @@ func statusOf(o conditions.Object) any {
 		return o.Gateway
 	case o.Route != nil:
 		return o.Route
+	case o.Policy != nil:
+		return o.Policy
 	}
 	return nil
 }

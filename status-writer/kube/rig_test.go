@@ -39,6 +39,7 @@ func contract() map[string]func(*rig) {
 	return map[string]func(*rig){
 		"status is written once":                        statusIsWrittenOnce,
 		"what others wrote stays byte for byte":         foreignEntriesStay,
+		"ancestors of others stay":                      ancestorsOfOthersStay,
 		"a writer in a tight loop":                      writerInATightLoop,
 		"a status that somebody clobbers is told":       clobberedStatusIsTold,
 		"gone, and there again":                         goneAndThereAgain,

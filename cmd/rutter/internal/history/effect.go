@@ -136,7 +136,7 @@ func verdictLines(v routing.Verdict) []line {
 		add("", "listener "+l.Name+": ", l.Conditions)
 		out = append(out, line{text: fmt.Sprintf("listener %s: %d attached routes", l.Name, l.AttachedRoutes)})
 	}
-	for _, p := range v.Parents {
+	for _, p := range slices.Concat(v.Parents, v.Ancestors) {
 		add(p.Gateway+": ", "", p.Conditions)
 	}
 	return out
