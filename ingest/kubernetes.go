@@ -61,8 +61,10 @@ func (c *clusterOrigin) identify(ctx context.Context) (string, error) {
 
 func (c *clusterOrigin) open(_ context.Context, s *Service) (source, error) {
 	var wanted []events.Key
-	for key := range s.recorder.Keys(events.Secrets) {
-		wanted = append(wanted, key)
+	for _, resource := range kube.Fetched() {
+		for key := range s.recorder.Keys(resource) {
+			wanted = append(wanted, key)
+		}
 	}
 	return &clusterSource{s: s, Reader: kube.Open(kube.Config{
 		Client: c.client, ClusterUID: s.clusterUID, RelistAfter: c.config.Kubernetes.RelistAfter, Logger: s.Logger,

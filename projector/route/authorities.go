@@ -6,25 +6,9 @@ import (
 	"encoding/pem"
 	"fmt"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
-
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/projector/fold"
 )
-
-// authoritiesKey is the object that a reference to CA certificates leads to; false
-// for a kind that holds none that Rutter reads. A ClusterTrustBundle is in no namespace.
-func authoritiesKey(group, kind, namespace, name string) (events.Key, bool) {
-	switch {
-	case group == "" && kind == "ConfigMap":
-		return events.Key{Resource: events.ConfigMaps, Namespace: namespace, Name: name}, true
-	case group == "" && kind == "Secret":
-		return events.Key{Resource: events.Secrets, Namespace: namespace, Name: name}, true
-	case group == certificatesv1.GroupName && kind == "ClusterTrustBundle":
-		return events.Key{Resource: events.ClusterTrustBundles, Name: name}, true
-	}
-	return events.Key{}, false
-}
 
 // authorities are the certificates that an object says to trust, as PEM with
 // nothing else in it, or why there are none.

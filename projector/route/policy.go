@@ -60,7 +60,7 @@ func (t *Tables) computePolicy(r *reader, key events.Key) *policy {
 // without any the policy is not accepted.
 func (p *policy) resolveAuthorities(r *reader, namespace string, refs []gatewayv1.LocalObjectReference) {
 	for _, ref := range refs {
-		key, ok := authoritiesKey(string(ref.Group), string(ref.Kind), namespace, string(ref.Name))
+		key, ok := events.ReferenceKey(string(ref.Group), string(ref.Kind), namespace, string(ref.Name))
 		var found problem
 		if !ok {
 			found = problem{string(gatewayv1.BackendTLSPolicyReasonInvalidKind), fmt.Sprintf(

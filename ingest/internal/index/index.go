@@ -16,11 +16,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"time"
-
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -44,8 +41,8 @@ type Entry struct {
 	Hash     routing.Digest `json:"hash"`
 	SpecHash routing.Digest `json:"specHash,omitzero"`
 	File     string         `json:"file,omitempty"`
-	// Secrets are those that a Gateway refers to.
-	Secrets []events.Key `json:"secrets,omitempty"`
+	// References are the objects that it refers to; see [References].
+	References []events.Key `json:"secrets,omitempty"`
 	// Object is kept for GatewayClasses only.
 	Object map[string]any `json:"object,omitempty"`
 	// Payload is that of an EndpointSlice which the stream no longer holds; in a
@@ -177,14 +174,10 @@ func newEntry(e events.Event, object, metadata map[string]any) (*Entry, error) {
 	if entry.SpecHash, err = SpecHash(e.Key.Resource, object); err != nil {
 		return nil, err
 	}
-	switch e.Key.Resource {
-	case events.Gateways:
-		var gw gatewayv1.Gateway
-		if err := json.Unmarshal(e.Data, &gw); err != nil {
-			return nil, err
-		}
-		entry.Secrets = Secrets(&gw)
-	case events.GatewayClasses:
+	if entry.References, err = References(e.Key.Resource, e.Data); err != nil {
+		return nil, err
+	}
+	if e.Key.Resource == events.GatewayClasses {
 		entry.Object = object
 	}
 	return entry, nil
@@ -221,32 +214,11 @@ func takeSource(object map[string]any) string {
 // metadata and status. It is zero for kinds without a generation.
 func SpecHash(resource string, object map[string]any) (routing.Digest, error) {
 	switch resource {
-	case events.Services, events.Secrets, events.Namespaces:
+	case events.Services, events.Secrets, events.Namespaces, events.ConfigMaps, events.ClusterTrustBundles:
 		return routing.Digest{}, nil
 	}
 	spec := maps.Clone(object)
 	delete(spec, "metadata")
 	delete(spec, "status")
 	return normalize.Hash(spec)
-}
-
-// Secrets are the Secrets that a Gateway refers to, sorted.
-func Secrets(gw *gatewayv1.Gateway) []events.Key {
-	var keys []events.Key
-	for _, l := range gw.Spec.Listeners {
-		if l.TLS == nil {
-			continue
-		}
-		for _, ref := range l.TLS.CertificateRefs {
-			key := events.Key{Resource: events.Secrets, Namespace: gw.Namespace, Name: string(ref.Name)}
-			if ref.Namespace != nil {
-				key.Namespace = string(*ref.Namespace)
-			}
-			if !slices.Contains(keys, key) {
-				keys = append(keys, key)
-			}
-		}
-	}
-	slices.SortFunc(keys, events.Key.Compare)
-	return keys
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"slices"
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -40,8 +41,10 @@ func kinds() []kind {
 	gateway := func(name, resource string) kind {
 		return kind{GroupKind: schema.GroupKind{Group: gatewayv1.GroupName, Kind: name}, resource: resource, custom: true}
 	}
-	secrets := core("Secret", events.Secrets)
-	secrets.fetched = true
+	fetched := func(k kind) kind {
+		k.fetched = true
+		return k
+	}
 	return []kind{
 		{
 			GroupKind: schema.GroupKind{Group: apiextensionsv1.GroupName, Kind: "CustomResourceDefinition"},
@@ -55,8 +58,10 @@ func kinds() []kind {
 		gateway("TCPRoute", events.TCPRoutes),
 		gateway("UDPRoute", events.UDPRoutes),
 		gateway("ReferenceGrant", events.ReferenceGrants),
+		gateway("BackendTLSPolicy", events.BackendTLSPolicies),
 		core("Service", events.Services),
-		secrets,
+		fetched(core("Secret", events.Secrets)),
+		fetched(core("ConfigMap", events.ConfigMaps)),
 		core("Namespace", events.Namespaces),
 		{GroupKind: schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}, resource: events.EndpointSlices},
 	}
@@ -71,13 +76,26 @@ func Resources() []string {
 	return out
 }
 
-func kindOf(resource string) kind {
+// Fetched are the resources of which only those objects are recorded that something
+// refers to.
+func Fetched() []string {
+	var out []string
 	for _, k := range kinds() {
-		if k.resource == resource {
-			return k
+		if k.fetched && k.resource != events.CustomResourceDefinitions {
+			out = append(out, k.resource)
 		}
 	}
-	panic("kube: " + resource + " are not followed")
+	return out
+}
+
+// kindOf is the kind of a resource; false where it is not followed.
+func kindOf(resource string) (kind, bool) {
+	all := kinds()
+	i := slices.IndexFunc(all, func(k kind) bool { return k.resource == resource })
+	if i < 0 {
+		return kind{}, false
+	}
+	return all[i], true
 }
 
 // isGatewayDefinition tells whether a CustomResourceDefinition is one of the Gateway API.

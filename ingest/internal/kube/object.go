@@ -73,7 +73,11 @@ func (f *follower) referred(ctx context.Context, o observed.Object) ([]observed.
 	fresh := f.references.want(keys...)
 	var out []observed.Object
 	for _, key := range fresh {
-		to, err := f.fetch(ctx, kindOf(key.Resource), key)
+		k, followed := kindOf(key.Resource)
+		if !followed {
+			continue
+		}
+		to, err := f.fetch(ctx, k, key)
 		switch {
 		case apierrors.IsForbidden(err): // whoever follows that kind says so
 		case err != nil:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,12 +26,16 @@ func coreKinds() map[schema.GroupKind]kind {
 		all[gvk.GroupKind()] = kind{resource: resource, namespaced: namespaced, versions: map[string]endpoint{gvk.Version: e}}
 	}
 	v1 := func(kind string) schema.GroupVersionKind { return corev1.SchemeGroupVersion.WithKind(kind) }
+	bundle := certificatesv1.SchemeGroupVersion.WithKind("ClusterTrustBundle")
 	slice := discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice")
 	add(v1("Service"), events.Services, true, core[corev1.Service]{v1("Service"), true, serviceMeta, defaultService, validateService})
 	add(v1("Secret"), events.Secrets, true, core[corev1.Secret]{v1("Secret"), true, secretMeta, defaultSecret, validateSecret})
 	add(v1("ConfigMap"), events.ConfigMaps, true, core[corev1.ConfigMap]{v1("ConfigMap"), true, configMapMeta, nil, validateConfigMap})
 	add(v1("Namespace"), events.Namespaces, false, core[corev1.Namespace]{v1("Namespace"), false, namespaceMeta, defaultNamespace, nil})
 	add(slice, events.EndpointSlices, true, core[discoveryv1.EndpointSlice]{slice, true, sliceMeta, defaultSlice, validateSlice})
+	add(bundle, events.ClusterTrustBundles, false, core[certificatesv1.ClusterTrustBundle]{bundle, false, trustBundleMeta, nil, validateTrustBundle})
+	// Between its versions nothing but the name differs.
+	all[bundle.GroupKind()].versions["v1beta1"] = all[bundle.GroupKind()].versions[bundle.Version]
 	return all
 }
 

@@ -53,8 +53,8 @@ func kinds() (map[schema.GroupKind]kind, error) {
 // ahead of its target.
 func order(resource string) int {
 	first := []string{
-		events.Namespaces, events.Secrets, events.ConfigMaps, events.Services, events.EndpointSlices,
-		events.ReferenceGrants, events.GatewayClasses, events.Gateways,
+		events.Namespaces, events.Secrets, events.ConfigMaps, events.ClusterTrustBundles, events.Services, events.EndpointSlices,
+		events.ReferenceGrants, events.BackendTLSPolicies, events.GatewayClasses, events.Gateways,
 	}
 	if i := slices.Index(first, resource); i >= 0 {
 		return i

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/operation"
 	"k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,6 +42,8 @@ func validNames(k schema.GroupKind) validation.ValidateNameFunc {
 	switch k.String() {
 	case "Namespace", "Service": // Service names are DNS-1123 labels since Kubernetes 1.36
 		return validation.NameIsDNSLabel
+	case "ClusterTrustBundle.certificates.k8s.io": // see trustBundleName
+		return path.ValidatePathSegmentName
 	default:
 		return validation.NameIsDNSSubdomain
 	}

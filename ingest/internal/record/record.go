@@ -6,8 +6,8 @@
 // (or, where the index asks to record it again, a baseline); that an object which
 // comes with its identity keeps it; and that to any other identity is given out as
 // the API server would: a uid per creation, a resourceVersion per change, a
-// generation per change of what is specified. It refuses Secrets and ConfigMaps
-// that nothing refers to: they are held back until something does, and are then
+// generation per change of what is specified. It refuses Secrets, ConfigMaps and
+// ClusterTrustBundles that nothing refers to: they are held back until something does, and are then
 // recorded directly ahead of it.
 package record
 

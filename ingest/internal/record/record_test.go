@@ -148,11 +148,36 @@ func TestASecretThatIsDeletedWhileItWaitsIsForgotten(t *testing.T) {
 	}
 }
 
-func TestConfigMapsAreNotRecorded(t *testing.T) {
+const configMap = "{apiVersion: v1, kind: ConfigMap, metadata: {name: m, namespace: shop}, data: {ca.crt: b}}"
+
+func policy(kind string) string {
+	return fmt.Sprintf(`{apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: shop},
+  spec: {targetRefs: [{group: "", kind: Service, name: web}], validation: {hostname: web.internal, caCertificateRefs: [{group: "", kind: %s, name: m}]}}}`, kind)
+}
+
+func TestConfigMapsAreRecordedOnlyForWhoRefersToThem(t *testing.T) {
 	r := newRig(t)
-	text := "{apiVersion: v1, kind: ConfigMap, metadata: {name: m, namespace: shop}, data: {a: b}}"
-	if got := r.apply("m.yaml", text+"\n---\n"+gateway("m")); keys(got) != "applied gateways/shop/gw" {
+	if got := r.apply("m.yaml", configMap+"\n---\n"+gateway("m")+"\n---\n"+policy("Secret")); keys(got) != "applied gateways/shop/gw, applied backendtlspolicies/shop/p" {
 		t.Errorf("recorded %s", keys(got))
+	}
+	if got, want := keys(r.apply("p.yaml", policy("ConfigMap"))), "applied configmaps/shop/m, applied backendtlspolicies/shop/p"; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+	if changed := one(t, r.apply("m.yaml", strings.Replace(configMap, "b}", "c}", 1))); changed.Metadata.Generation != 0 {
+		t.Errorf("a ConfigMap has the generation %d", changed.Metadata.Generation)
+	}
+}
+
+func TestWhatAGatewayTrustsAndPresentsIsRecordedAheadOfIt(t *testing.T) {
+	r := newRig(t)
+	bundle := `{apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: "signer:b"}, spec: {signerName: signer, trustBundle: x}}`
+	gw := `{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: shop}, spec: {gatewayClassName: rutter, listeners: [], tls: {
+  backend: {clientCertificateRef: {name: own}},
+  frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: m, namespace: shop}]}},
+    perPort: [{port: 443, tls: {validation: {caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: "signer:b"}]}}}]}}}}`
+	got := r.apply("all.yaml", strings.Join([]string{secret(t, "own"), secret(t, "other"), configMap, bundle, gw}, "\n---\n"))
+	if want := "applied secrets/shop/own, applied configmaps/shop/m, applied clustertrustbundles/-/signer:b, applied gateways/shop/gw"; keys(got) != want {
+		t.Errorf("recorded %s, want %s", keys(got), want)
 	}
 }
 

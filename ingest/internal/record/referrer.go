@@ -1,12 +1,9 @@
 package record
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
@@ -16,7 +13,11 @@ import (
 
 // needsReferrer tells whether an object is recorded only once something refers to it.
 func needsReferrer(key events.Key) bool {
-	return key.Resource == events.Secrets || key.Resource == events.ConfigMaps
+	switch key.Resource {
+	case events.Secrets, events.ConfigMaps, events.ClusterTrustBundles:
+		return true
+	}
+	return false
 }
 
 // AheadOfReferrer tells whether e has to be in the log together with the event
@@ -25,11 +26,12 @@ func AheadOfReferrer(e events.Event) bool {
 	return needsReferrer(e.Key) && e.Type == events.ObjectApplied
 }
 
-// referrers are the Gateways among changes, with the Secrets that each refers to.
+// referrers are those among changes that can refer to what is only recorded for
+// that, with what each refers to.
 func referrers(c observed.Changes) (map[events.Key][]events.Key, error) {
 	refs := map[events.Key][]events.Key{}
 	for _, o := range c.Applied {
-		if o.Key.Resource != events.Gateways {
+		if !index.Refers(o.Key.Resource) {
 			continue
 		}
 		keys, err := References(o)
@@ -43,29 +45,29 @@ func referrers(c observed.Changes) (map[events.Key][]events.Key, error) {
 
 // References are the objects that o refers to and that are only recorded for that.
 func References(o observed.Object) ([]events.Key, error) {
-	if o.Key.Resource != events.Gateways {
+	if !index.Refers(o.Key.Resource) {
 		return nil, nil
 	}
-	var gw gatewayv1.Gateway
 	data, err := normalize.JSON(o.Object)
-	if err == nil {
-		err = json.Unmarshal(data, &gw)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", o.Key, err)
 	}
-	return index.Secrets(&gw), nil
+	keys, err := index.References(o.Key.Resource, data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Key, err)
+	}
+	return keys, nil
 }
 
-// wanted are the Secrets that Gateways refer to, those of c included. Where c has
-// neither Gateways nor what needs a referrer, nobody asks, and it is not looked for.
+// wanted are the objects that others refer to, those of c included. Where c has
+// neither what refers nor what needs a referrer, nobody asks, and it is not looked for.
 func (r *Recorder) wanted(c observed.Changes, refs map[events.Key][]events.Key) map[events.Key]bool {
 	if len(refs) == 0 && !slices.ContainsFunc(c.Applied, func(o observed.Object) bool { return needsReferrer(o.Key) }) {
 		return nil
 	}
 	wanted := map[events.Key]bool{}
 	for _, e := range r.Events.Entries {
-		for _, key := range e.Secrets {
+		for _, key := range e.References {
 			wanted[key] = true
 		}
 	}

@@ -50,6 +50,7 @@ func newSealer(t *testing.T) *keypair.Sealer {
 var resources = map[string]string{
 	"Gateway": events.Gateways, "HTTPRoute": events.HTTPRoutes, "Service": events.Services, "Secret": events.Secrets,
 	"ConfigMap": events.ConfigMaps, "EndpointSlice": events.EndpointSlices, "Namespace": events.Namespaces,
+	"BackendTLSPolicy": events.BackendTLSPolicies, "ClusterTrustBundle": events.ClusterTrustBundles,
 }
 
 // objects are those of a text, as the reader of the directory hands them on.

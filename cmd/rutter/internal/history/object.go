@@ -42,7 +42,7 @@ func ParseObject(s string) (events.Key, error) {
 
 func clusterScoped(resource string) bool {
 	switch resource {
-	case events.GatewayClasses, events.Namespaces, "epoch", "sync", "customresourcedefinitions":
+	case events.GatewayClasses, events.Namespaces, "epoch", "sync", "customresourcedefinitions", events.ClusterTrustBundles:
 		return true
 	}
 	return false

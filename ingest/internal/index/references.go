@@ -1,0 +1,97 @@
+package index
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/rutter-gateway/rutter/events"
+)
+
+// Refers tells whether objects of a resource can refer to others that are recorded
+// only for that.
+func Refers(resource string) bool {
+	return resource == events.Gateways || resource == events.BackendTLSPolicies
+}
+
+// References are the objects to which an object (its JSON) refers and that are
+// recorded only for that, sorted.
+func References(resource string, object []byte) ([]events.Key, error) {
+	var r references
+	var err error
+	switch resource {
+	case events.Gateways:
+		var gw gatewayv1.Gateway
+		err = json.Unmarshal(object, &gw)
+		r.gateway(&gw)
+	case events.BackendTLSPolicies:
+		var policy gatewayv1.BackendTLSPolicy
+		err = json.Unmarshal(object, &policy)
+		for _, ref := range policy.Spec.Validation.CACertificateRefs {
+			r.add(string(ref.Group), string(ref.Kind), policy.Namespace, nil, ref.Name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what it refers to: %w", err)
+	}
+	slices.SortFunc(r.keys, events.Key.Compare)
+	return slices.Compact(r.keys), nil
+}
+
+type references struct{ keys []events.Key }
+
+func (r *references) add(group, kind, namespace string, other *gatewayv1.Namespace, name gatewayv1.ObjectName) {
+	if other != nil {
+		namespace = string(*other)
+	}
+	if key, ok := events.ReferenceKey(group, kind, namespace, string(name)); ok {
+		r.keys = append(r.keys, key)
+	}
+}
+
+func (r *references) gateway(gw *gatewayv1.Gateway) {
+	for _, l := range gw.Spec.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		for _, ref := range l.TLS.CertificateRefs {
+			r.certificate(gw, ref)
+		}
+	}
+	tls := gw.Spec.TLS
+	if tls == nil {
+		return
+	}
+	if tls.Backend != nil && tls.Backend.ClientCertificateRef != nil {
+		r.certificate(gw, *tls.Backend.ClientCertificateRef)
+	}
+	if tls.Frontend == nil {
+		return
+	}
+	r.validation(gw, tls.Frontend.Default.Validation)
+	for _, port := range tls.Frontend.PerPort {
+		r.validation(gw, port.TLS.Validation)
+	}
+}
+
+func (r *references) certificate(gw *gatewayv1.Gateway, ref gatewayv1.SecretObjectReference) {
+	group, kind := "", "Secret"
+	if ref.Group != nil {
+		group = string(*ref.Group)
+	}
+	if ref.Kind != nil {
+		kind = string(*ref.Kind)
+	}
+	r.add(group, kind, gw.Namespace, ref.Namespace, ref.Name)
+}
+
+func (r *references) validation(gw *gatewayv1.Gateway, v *gatewayv1.FrontendTLSValidation) {
+	if v == nil {
+		return
+	}
+	for _, ref := range v.CACertificateRefs {
+		r.add(string(ref.Group), string(ref.Kind), gw.Namespace, ref.Namespace, ref.Name)
+	}
+}
