@@ -50,6 +50,34 @@ func Cluster(name, assignment string, timeout time.Duration) routing.Resource {
 	})
 }
 
+// Secured is a cluster that is reached over TLS, and trusts the authorities named ca.
+func Secured(name, assignment string, timeout time.Duration, ca string) routing.Resource {
+	return Resource(store.ClusterType, name, &clusterv3.Cluster{
+		Name:                 name,
+		ConnectTimeout:       durationpb.New(timeout),
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
+		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{ServiceName: assignment, EdsConfig: ads()},
+		TransportSocket: &corev3.TransportSocket{Name: "tls", ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: pack(&tlsv3.UpstreamTlsContext{
+			CommonTlsContext: &tlsv3.CommonTlsContext{ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{
+				CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+					DefaultValidationContext:         &tlsv3.CertificateValidationContext{},
+					ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: ca, SdsConfig: ads()},
+				},
+			}},
+		})}},
+	})
+}
+
+// Authorities are certificates to trust.
+func Authorities(name string, certificates []byte) routing.Resource {
+	return Resource(store.SecretType, name, &tlsv3.Secret{
+		Name: name,
+		Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
+			TrustedCa: &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: certificates}},
+		}},
+	})
+}
+
 // Scope is a route scope of listener l0 for a host, with its routes inline; an
 // empty prefix makes a route that Envoy refuses.
 func Scope(host, prefix, cluster string) routing.Resource {

@@ -74,7 +74,7 @@ func (c *client) bisect(now *store.Reading, r *discoveryv3.DeltaDiscoveryRequest
 		}
 		out = append(out, c.send(rejected.push, again))
 		if typ == store.ClusterType {
-			out = append(out, c.sendAssignments(now, rejected.push, again.resources)...)
+			out = append(out, c.sendNeeded(now, rejected.push, again.resources)...)
 		}
 	}
 	return out

@@ -241,20 +241,24 @@ func (c *client) settlePushes(now *store.Reading) {
 }
 
 // complete tells whether the client has subscribed to every type that it needs:
-// an Envoy asks for endpoints after it was given clusters, and for routes and
-// secrets after listeners. One that refused a cluster or a listener may rightly
-// never ask for what these name, and is not waited for.
+// an Envoy asks for endpoints after it was given clusters, for routes after
+// listeners, and for secrets after either. One that refused a cluster or a listener
+// may rightly never ask for what these name, and is not waited for.
 func (c *client) complete(now *store.Reading) bool {
 	if c.subscriptions[store.ClusterType] == nil || c.subscriptions[store.ListenerType] == nil || len(c.withheld) > 0 {
 		return false
 	}
-	if !c.refusedAny(store.ClusterType) && now.Has(store.EndpointType) && c.subscriptions[store.EndpointType] == nil {
-		return false
+	needed := []string{store.ScopeType, store.RouteType}
+	if !c.refusedAny(store.ClusterType) {
+		if now.Has(store.EndpointType) && c.subscriptions[store.EndpointType] == nil {
+			return false
+		}
+		needed = append(needed, store.SecretType)
 	}
 	if !now.Has(store.ListenerType) || c.refusedAny(store.ListenerType) {
 		return true
 	}
-	return !slices.ContainsFunc([]string{store.ScopeType, store.RouteType, store.SecretType}, func(typ string) bool {
+	return !slices.ContainsFunc(needed, func(typ string) bool {
 		return now.Has(typ) && c.subscriptions[typ] == nil
 	})
 }

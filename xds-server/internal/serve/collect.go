@@ -45,7 +45,7 @@ func (c *client) collect(now *store.Reading, p *push) ([]*response, error) {
 			out = append(out, c.send(p, part))
 		}
 		if typ == store.ClusterType {
-			out = append(out, c.sendAssignments(now, p, r.resources)...)
+			out = append(out, c.sendNeeded(now, p, r.resources)...)
 		}
 	}
 	for _, typ := range removedLast() {
@@ -129,23 +129,45 @@ func (c *client) candidates(now *store.Reading, typ string, sub *subscription) (
 	return slices.Compact(names), nil
 }
 
-// sendAssignments sends the endpoints of clusters right behind them. An Envoy
-// asks for the endpoints of a new cluster, but traffic would arrive first; and
-// for those of a changed cluster, which has to warm again, it does not ask.
-func (c *client) sendAssignments(now *store.Reading, p *push, clusters []*store.Resource) []*response {
-	sub := c.subscriptions[store.EndpointType]
-	r := &response{typ: store.EndpointType}
-	sent := map[string]bool{}
+// sendNeeded sends what clusters need right behind them: their endpoints, and then
+// their secrets, for which Envoy begins to wait once it has the endpoints. It asks
+// for those of a new cluster, but traffic would arrive first; and for those of a
+// changed cluster, which has to warm again, it does not ask.
+func (c *client) sendNeeded(now *store.Reading, p *push, clusters []*store.Resource) []*response {
+	var assignments, secrets []*store.Resource
 	for _, cluster := range clusters {
-		name := cluster.Assignment
-		if name == "" || sent[name] {
+		if name := cluster.Assignment; name != "" {
+			assignments = append(assignments, now.Get(store.EndpointType, name))
+		}
+		for _, name := range cluster.Secrets {
+			if secret := now.Get(store.SecretType, name); secret != nil && !c.follows(store.SecretType, name) {
+				secrets = append(secrets, secret)
+			}
+		}
+	}
+	return append(c.sendUnasked(p, store.EndpointType, assignments), c.sendUnasked(p, store.SecretType, secrets)...)
+}
+
+// follows tells whether a client asked for a resource before, so that it is sent
+// what changes of it, and has the rest.
+func (c *client) follows(typ, name string) bool {
+	sub := c.subscriptions[typ]
+	return sub != nil && sub.names[name]
+}
+
+// sendUnasked sends resources of a type, each once.
+func (c *client) sendUnasked(p *push, typ string, resources []*store.Resource) []*response {
+	sub := c.subscriptions[typ]
+	r := &response{typ: typ}
+	sent := map[string]bool{}
+	for _, resource := range resources {
+		if sent[resource.Name] {
 			continue
 		}
-		sent[name] = true
-		assignment := now.Get(store.EndpointType, name)
-		r.resources = append(r.resources, assignment)
+		sent[resource.Name] = true
+		r.resources = append(r.resources, resource)
 		if sub != nil {
-			sub.isSent(assignment)
+			sub.isSent(resource)
 		}
 	}
 	if len(r.resources) == 0 {

@@ -83,6 +83,44 @@ func TestAChangedClusterIsSentWithItsEndpoints(t *testing.T) {
 	}
 }
 
+func TestAClusterIsSentWithItsEndpointsAndThenItsSecrets(t *testing.T) {
+	r, h := newReplica(t), sample.NewHistory("i")
+	r.take(t, h.Publish(sample.World{gateway: web(2)}))
+	r.store.ReplaceEndpoints(assignments(t, "s0", "s1", "s2"))
+	e := connect(t, "a", r)
+	await(t, e, runs(web(2)))
+	for _, c := range []struct {
+		why   string
+		world []routing.Resource
+		want  []string
+	}{
+		{"the first that is reached over TLS", secured(2, "one"),
+			[]string{"Cluster", "c2", "ClusterLoadAssignment", "ns/s2/-", "Secret", "ca2", "ScopedRouteConfiguration", "l0/h2"}},
+		{"other authorities", secured(2, "two"), []string{"Secret", "ca2"}},
+		{"a cluster that changes", []routing.Resource{
+			sample.Secured("c2", "ns/s2/-", time.Second, "ca2"), sample.Authorities("ca2", []byte("two")), sample.Scope("h2", "/3", "c2"),
+		}, []string{"Cluster", "c2", "ClusterLoadAssignment", "ns/s2/-"}},
+	} {
+		before := len(e.View().Log)
+		r.take(t, h.Publish(sample.World{gateway: append(web(2), c.world...)}))
+		await(t, e, runs(append(web(2), c.world...)))
+		r.ledger.await(t, "a", func(got routing.EnvoyReceipt) bool { return got.Held == r.store.Version() })
+		var order []string
+		for _, response := range e.View().Log[before:] {
+			// What was sent unasked is asked for by Envoy, and sent again.
+			if len(response.Repeated) == 0 || !slices.Contains(order, response.Repeated[0]) {
+				order = append(append(order, short(response.Type)), response.Sent...)
+			}
+		}
+		if !slices.Equal(order, c.want) {
+			t.Errorf("%s: sent %v, want %v", c.why, order, c.want)
+		}
+	}
+	if v := e.View().Violations; len(v) > 0 {
+		t.Errorf("%d requests met nothing: %v", len(v), v)
+	}
+}
+
 func TestReconnectToAnotherReplicaIsSentNothing(t *testing.T) {
 	h := sample.NewHistory("i")
 	versions := []*routing.Snapshot{h.Publish(sample.World{gateway: web(3)}), h.Publish(sample.World{gateway: web(5)})}

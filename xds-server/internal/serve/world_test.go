@@ -186,10 +186,24 @@ func web(hosts int) []routing.Resource {
 	return out
 }
 
-// host is the cluster and the scope of one host; another edition has other bytes.
+// host is the cluster and the scope of one host; another edition has other bytes,
+// and the third TLS.
 func host(i, edition int) []routing.Resource {
+	if edition == 3 {
+		return secured(i, "authorities")
+	}
 	return []routing.Resource{
 		sample.Cluster(fmt.Sprintf("c%d", i), fmt.Sprintf("ns/s%d/-", i), time.Duration(edition)*time.Second),
 		sample.Scope(fmt.Sprintf("h%d", i), fmt.Sprintf("/%d", edition), fmt.Sprintf("c%d", i)),
+	}
+}
+
+// secured is a host whose cluster is reached over TLS.
+func secured(i int, authorities string) []routing.Resource {
+	ca := fmt.Sprintf("ca%d", i)
+	return []routing.Resource{
+		sample.Secured(fmt.Sprintf("c%d", i), fmt.Sprintf("ns/s%d/-", i), 3*time.Second, ca),
+		sample.Authorities(ca, []byte(authorities)),
+		sample.Scope(fmt.Sprintf("h%d", i), "/3", fmt.Sprintf("c%d", i)),
 	}
 }

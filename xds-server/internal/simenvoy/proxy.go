@@ -39,9 +39,11 @@ type proxy struct {
 
 	have       map[string]map[string]Resource
 	subscribed map[string]map[string]bool // by type; "*" for all
-	warming    map[string]bool            // clusters without endpoints since they last changed
-	active     map[string]bool            // clusters that were warm once; a changed one serves as it was while it warms
-	started    bool                       // has asked for listeners
+	// warming are the clusters that wait for endpoints, since they last changed, and
+	// then for secrets.
+	warming map[string]references
+	active  map[string]bool // clusters that were warm once; a changed one serves as it was while it warms
+	started bool            // has asked for listeners
 
 	log        []Response
 	violations []string
@@ -53,7 +55,7 @@ func newProxy(node, gateway string) *proxy {
 		refuse:     func(string, string, []byte) bool { return false },
 		have:       map[string]map[string]Resource{},
 		subscribed: map[string]map[string]bool{},
-		warming:    map[string]bool{},
+		warming:    map[string]references{},
 		active:     map[string]bool{},
 	}
 }
@@ -164,13 +166,16 @@ func (p *proxy) arrived(typ, name string, r Resource) {
 		if known && old.Version == r.Version {
 			break
 		}
-		delete(p.warming, name)
-		if len(r.refs[store.EndpointType]) > 0 {
-			p.warming[name] = true
-		} else {
-			p.active[name] = true
+		waits := references{store.EndpointType: slices.Clone(r.refs[store.EndpointType])}
+		for _, secret := range r.refs[store.SecretType] {
+			if _, ok := p.have[store.SecretType][secret]; !ok {
+				waits.add(store.SecretType, secret)
+			}
 		}
-	case store.EndpointType:
+		p.warming[name] = waits
+		p.have[typ][name] = r
+		p.settle(name)
+	case store.EndpointType, store.SecretType:
 		if !p.wanted()[typ][name] {
 			return // nobody watches it: Envoy drops it
 		}
@@ -185,13 +190,19 @@ func (p *proxy) arrived(typ, name string, r Resource) {
 	p.have[typ][name] = r
 }
 
-// warm ends the warming of the clusters that wait for an assignment.
-func (p *proxy) warm(typ, assignment string) {
-	for cluster, c := range p.have[store.ClusterType] {
-		if typ == store.EndpointType && slices.Contains(c.refs[store.EndpointType], assignment) {
-			delete(p.warming, cluster)
-			p.active[cluster] = true
-		}
+// warm ends the wait of clusters for a resource.
+func (p *proxy) warm(typ, name string) {
+	for cluster, waits := range p.warming {
+		waits[typ] = slices.DeleteFunc(waits[typ], func(n string) bool { return n == name })
+		p.settle(cluster)
+	}
+}
+
+// settle makes a cluster active that waits for nothing any more.
+func (p *proxy) settle(cluster string) {
+	if waits := p.warming[cluster]; len(waits[store.EndpointType])+len(waits[store.SecretType]) == 0 {
+		delete(p.warming, cluster)
+		p.active[cluster] = true
 	}
 }
 
@@ -203,8 +214,11 @@ func (p *proxy) violate(format string, args ...any) {
 func (p *proxy) wanted() map[string]map[string]bool {
 	out := map[string]map[string]bool{}
 	for _, typ := range []string{store.ClusterType, store.ListenerType, store.ScopeType} {
-		for _, r := range p.have[typ] {
+		for name, r := range p.have[typ] {
 			for to, names := range r.refs {
+				if typ == store.ClusterType && to == store.SecretType && !p.active[name] && len(p.warming[name][store.EndpointType]) > 0 {
+					continue // Envoy asks for them once it has the endpoints
+				}
 				if out[to] == nil {
 					out[to] = map[string]bool{}
 				}

@@ -35,6 +35,13 @@ func referencesOf(typ string, body []byte) (references, error) {
 			}
 			out.add(store.EndpointType, name)
 		}
+		var tls tlsv3.UpstreamTlsContext
+		if socket := c.GetTransportSocket().GetTypedConfig(); socket.MessageIs(&tls) {
+			if err := socket.UnmarshalTo(&tls); err != nil {
+				return nil, err
+			}
+			out.addSecrets(tls.GetCommonTlsContext())
+		}
 	case store.ListenerType:
 		var l listenerv3.Listener
 		if err := proto.Unmarshal(body, &l); err != nil {
@@ -85,11 +92,18 @@ func (r references) addChain(chain *listenerv3.FilterChain) error {
 		if err := socket.UnmarshalTo(&tls); err != nil {
 			return err
 		}
-		for _, secret := range tls.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs() {
-			r.add(store.SecretType, secret.GetName())
-		}
+		r.addSecrets(tls.GetCommonTlsContext())
 	}
 	return nil
+}
+
+func (r references) addSecrets(tls *tlsv3.CommonTlsContext) {
+	for _, secret := range tls.GetTlsCertificateSdsSecretConfigs() {
+		r.add(store.SecretType, secret.GetName())
+	}
+	if secret := tls.GetCombinedValidationContext().GetValidationContextSdsSecretConfig(); secret != nil {
+		r.add(store.SecretType, secret.GetName())
+	}
 }
 
 func (r references) addRoutes(routes *routev3.RouteConfiguration) {

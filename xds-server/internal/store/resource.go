@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -36,6 +38,8 @@ type Resource struct {
 	// Assignment is, for a cluster with endpoints by EDS, the name under which it
 	// asks for them; otherwise empty.
 	Assignment string
+	// Secrets are those that a cluster names.
+	Secrets []string
 }
 
 // Version is the xDS version of a resource: 64 bits of its digest in hex. It is
@@ -46,28 +50,38 @@ func (r *Resource) Version() string { return hex.EncodeToString(r.Digest[:8]) }
 func newResource(r *routing.Resource) (*Resource, error) {
 	out := &Resource{Name: r.Name, Digest: r.Digest, Body: r.Body, Sealed: r.Sealed, Origin: r.Origin}
 	if r.Type == ClusterType {
-		assignment, err := assignmentOf(r.Body)
-		if err != nil {
+		if err := out.readCluster(r.Body); err != nil {
 			return nil, fmt.Errorf("read cluster %s: %w", r.Name, err)
 		}
-		out.Assignment = assignment
 	}
 	return out, nil
 }
 
-// assignmentOf is the name under which a cluster asks for its endpoints.
-func assignmentOf(body []byte) (string, error) {
+// readCluster finds out what a cluster asks for.
+func (r *Resource) readCluster(body []byte) error {
 	var c clusterv3.Cluster
 	if err := proto.Unmarshal(body, &c); err != nil {
-		return "", err
+		return err
 	}
-	if c.GetType() != clusterv3.Cluster_EDS {
-		return "", nil
+	if c.GetType() == clusterv3.Cluster_EDS {
+		r.Assignment = cmp.Or(c.GetEdsClusterConfig().GetServiceName(), c.GetName())
 	}
-	if name := c.GetEdsClusterConfig().GetServiceName(); name != "" {
-		return name, nil
+	var tls tlsv3.UpstreamTlsContext
+	socket := c.GetTransportSocket().GetTypedConfig()
+	if !socket.MessageIs(&tls) {
+		return nil
 	}
-	return c.GetName(), nil
+	if err := socket.UnmarshalTo(&tls); err != nil {
+		return err
+	}
+	common := tls.GetCommonTlsContext()
+	for _, secret := range append(common.GetTlsCertificateSdsSecretConfigs(),
+		common.GetValidationContextSdsSecretConfig(), common.GetCombinedValidationContext().GetValidationContextSdsSecretConfig()) {
+		if name := secret.GetName(); name != "" {
+			r.Secrets = append(r.Secrets, name)
+		}
+	}
+	return nil
 }
 
 func newAssignment(a endpoints.Assignment) *Resource {
