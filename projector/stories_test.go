@@ -113,6 +113,9 @@ func printGateway(out *bytes.Buffer, g *describe.Gateway) {
 			for _, c := range l.Certificates {
 				fmt.Fprintf(out, " certificate %s", c.Secret)
 			}
+			if l.Clients != "" {
+				fmt.Fprintf(out, " client certificates %s", l.Clients)
+			}
 		}
 		out.WriteByte('\n')
 		for _, h := range g.Hosts {

@@ -136,7 +136,21 @@ func (h *History) gateway() map[string]any {
 		l["allowedRoutes"] = map[string]any{"namespaces": namespaces}
 		listeners = append(listeners, l)
 	}
-	spec := map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners}
+	validation := func() map[string]any {
+		kind := pick(h, "ConfigMap", "ConfigMap", "Service")
+		return map[string]any{"validation": map[string]any{
+			"mode":              pick(h, "AllowValidOnly", "AllowInsecureFallback"),
+			"caCertificateRefs": []any{map[string]any{"group": "", "kind": kind, "name": "ca", "namespace": pick(h, "a", "b")}},
+		}}
+	}
+	tls := map[string]any{}
+	if h.chance(30) {
+		tls["backend"] = map[string]any{"clientCertificateRef": map[string]any{"name": "cert", "namespace": pick(h, "a", "b")}}
+	}
+	if h.chance(30) {
+		tls["frontend"] = map[string]any{"default": validation(), "perPort": []any{map[string]any{"port": 443, "tls": pick(h, validation(), map[string]any{})}}}
+	}
+	spec := map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners, "tls": tls}
 	if h.chance(30) {
 		spec["addresses"] = []any{map[string]any{"type": pick(h, "IPAddress", "Hostname", "example.com/x"), "value": pick(h, "", "127.0.0.1", "192.0.2.1")}}
 	}
@@ -161,7 +175,7 @@ func (h *History) provisioned() map[string]any {
 func (h *History) grant() map[string]any {
 	return map[string]any{
 		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "GRPCRoute", "TLSRoute", "UDPRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
-		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret")}},
+		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret", "ConfigMap")}},
 	}
 }
 

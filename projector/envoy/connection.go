@@ -28,8 +28,8 @@ const corsFilter = "envoy.filters.http.cors"
 //     one must be able to hold;
 //   - there is no limit on receiving a whole request: uploads and streams.
 //
-// Everything here is the same for every chain, but for names: no route ever
-// changes, and so drains, a listener.
+// Everything here is the same for every chain, but for names and what becomes of the
+// certificates of clients: no route ever changes, and so drains, a listener.
 func connectionManager(chain *route.Chain, layout route.Layout) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix:       chain.ID,
@@ -64,6 +64,14 @@ func connectionManager(chain *route.Chain, layout route.Layout) *hcmv3.HttpConne
 			{Name: corsFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&corsv3.Cors{})}},
 			{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&routerv3.Router{})}},
 		},
+	}
+	// What a client sends in X-Forwarded-Client-Cert is always removed.
+	if chain.Clients != nil && !chain.Clients.Optional {
+		// Only what was validated is vouched for; the hash is always in it.
+		m.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET
+		m.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{
+			Subject: wrapperspb.Bool(true), Uri: true, Dns: true,
+		}
 	}
 	if layout == route.LayoutScoped {
 		selectScopes(m, chain)

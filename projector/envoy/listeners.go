@@ -134,9 +134,18 @@ func terminate(chain *route.Chain, alpn ...string) *tlsv3.DownstreamTlsContext {
 	for _, name := range chain.Certificates {
 		certificates = append(certificates, sds(name))
 	}
-	return &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
+	tls := &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
 		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
 		AlpnProtocols:                  alpn,
 		TlsCertificateSdsSecretConfigs: certificates,
 	}}
+	if clients := chain.Clients; clients != nil {
+		by := &tlsv3.CertificateValidationContext{}
+		if clients.Optional {
+			by.TrustChainVerification = tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
+		}
+		tls.RequireClientCertificate = wrapperspb.Bool(!clients.Optional)
+		tls.CommonTlsContext.ValidationContextType = validated(by, clients.CA)
+	}
+	return tls
 }

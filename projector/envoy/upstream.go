@@ -19,19 +19,23 @@ func secured(c *route.Cluster) (*corev3.TransportSocket, error) {
 	for _, name := range c.TLS.Names {
 		validation.MatchTypedSubjectAltNames = append(validation.MatchTypedSubjectAltNames, altName(name))
 	}
-	return transportSocket(&tlsv3.UpstreamTlsContext{
-		Sni: c.TLS.Hostname,
-		CommonTlsContext: &tlsv3.CommonTlsContext{
-			TlsParams:     tlsVersions(),
-			AlpnProtocols: alpnOf(c.Protocol),
-			ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{
-				CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
-					DefaultValidationContext:         validation,
-					ValidationContextSdsSecretConfig: sds(c.TLS.CA),
-				},
-			},
+	common := &tlsv3.CommonTlsContext{
+		TlsParams: tlsVersions(), AlpnProtocols: alpnOf(c.Protocol), ValidationContextType: validated(validation, c.TLS.CA),
+	}
+	if c.TLS.ClientCertificate != "" {
+		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{sds(c.TLS.ClientCertificate)}
+	}
+	return transportSocket(&tlsv3.UpstreamTlsContext{Sni: c.TLS.Hostname, CommonTlsContext: common})
+}
+
+// validated is a validation by the certificates of a secret.
+func validated(by *tlsv3.CertificateValidationContext, ca string) *tlsv3.CommonTlsContext_CombinedValidationContext {
+	return &tlsv3.CommonTlsContext_CombinedValidationContext{
+		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+			DefaultValidationContext:         by,
+			ValidationContextSdsSecretConfig: sds(ca),
 		},
-	})
+	}
 }
 
 func transportSocket(m message) (*corev3.TransportSocket, error) {

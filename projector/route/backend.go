@@ -191,6 +191,11 @@ func (t *Tables) computeCluster(r *reader, id ClusterID) *Cluster {
 			return nil
 		}
 		c.TLS = p.tls
+		if g := r.gateway(id.Gateway); g != nil && g.clientCertificate != "" {
+			presented := *p.tls
+			presented.ClientCertificate = g.clientCertificate
+			c.TLS = &presented
+		}
 	}
 	return c
 }
@@ -200,7 +205,11 @@ func (c *Cluster) secrets() []SecretID {
 	if c == nil || c.TLS == nil {
 		return nil
 	}
-	return []SecretID{{c.ID.Gateway, c.TLS.CA}}
+	secrets := []SecretID{{c.ID.Gateway, c.TLS.CA}}
+	if c.TLS.ClientCertificate != "" {
+		secrets = append(secrets, SecretID{c.ID.Gateway, c.TLS.ClientCertificate})
+	}
+	return secrets
 }
 
 func orDash(name string) string {

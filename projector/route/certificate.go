@@ -60,6 +60,9 @@ func (t *Tables) computeSecret(r *reader, id SecretID) *Secret {
 	if policy, ok := strings.CutPrefix(id.Name, authoritiesPrefix+"policy/"); ok {
 		return t.policySecret(r, id, policy)
 	}
+	if port, ok := strings.CutPrefix(id.Name, authoritiesPrefix+"frontend/"); ok {
+		return t.clientSecret(r, id, port)
+	}
 	key, err := events.ParseKey(events.Secrets + "/" + id.Name)
 	if err != nil {
 		return nil

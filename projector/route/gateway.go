@@ -20,7 +20,9 @@ type gateway struct {
 	// accepted, or where none are provisioned.
 	infrastructure *routing.Infrastructure
 	listeners      []*listener
-	verdict        routing.Verdict // without attachedRoutes
+	// clientCertificate is the Secret that it presents to backends; "" for none.
+	clientCertificate string
+	verdict           routing.Verdict // without attachedRoutes
 }
 
 // served are the listeners that requests can reach.
@@ -87,7 +89,9 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 		l.settle(serves)
 		g.verdict.Listeners = append(g.verdict.Listeners, l.verdict())
 	}
-	g.verdict.Conditions = gatewayConditions(g.listeners, accepted, programmed)
+	certificate, unresolved := clientCertificate(r, gw)
+	g.clientCertificate = certificate
+	g.verdict.Conditions = append(gatewayConditions(g.listeners, accepted, programmed, unresolved), insecureClients(gw)...)
 	if chains := chainsOf(g.listeners); len(chains) > 0 {
 		g.public = &Gateway{Key: key, Layout: c.layout, ListenAddress: settings.ListenAddress, Chains: chains}
 	}
@@ -116,7 +120,7 @@ func gatewayProblem(gw *gatewayv1.Gateway, c *class, want requests) problem {
 	return problem{}
 }
 
-func gatewayConditions(listeners []*listener, accepted, programmed problem) []routing.Condition {
+func gatewayConditions(listeners []*listener, accepted, programmed, resolved problem) []routing.Condition {
 	var invalid, unresolved []string
 	served := 0
 	for _, l := range listeners {
@@ -139,8 +143,7 @@ func gatewayConditions(listeners []*listener, accepted, programmed problem) []ro
 		acceptedCondition = condition(acceptedCondition.Type, len(invalid) < len(listeners), string(gatewayv1.GatewayReasonListenersNotValid),
 			fmt.Sprintf("Listeners that cannot be accepted: %s. %s", strings.Join(invalid, ", "), others))
 	}
-	var resolved problem
-	if len(unresolved) > 0 {
+	if resolved.ok() && len(unresolved) > 0 {
 		resolved = problem{string(gatewayv1.GatewayReasonListenersNotResolved), fmt.Sprintf("Listeners with references that cannot be resolved: %s.", strings.Join(unresolved, ", "))}
 	}
 	conditions := []routing.Condition{
@@ -163,7 +166,7 @@ func chainsOf(listeners []*listener) []Chain {
 		if l.served {
 			chains[l.chain()] = Chain{
 				ID: l.chain(), Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
-				ServerName: l.serverName(), Certificates: l.certificates,
+				ServerName: l.serverName(), Certificates: l.certificates, Clients: l.clients,
 			}
 		}
 	}
@@ -198,7 +201,8 @@ func (g *gateway) hosts() []HostID {
 	return hosts
 }
 
-// secrets are the certificates that a Gateway presents.
+// secrets are the certificates that a Gateway presents to clients, and by which it
+// validates theirs.
 func (g *gateway) secrets() []SecretID {
 	if g == nil || g.public == nil {
 		return nil
@@ -207,6 +211,9 @@ func (g *gateway) secrets() []SecretID {
 	for _, c := range g.public.Chains {
 		for _, certificate := range c.Certificates {
 			secrets = append(secrets, SecretID{g.public.Name(), certificate})
+		}
+		if c.Clients != nil {
+			secrets = append(secrets, SecretID{g.public.Name(), c.Clients.CA})
 		}
 	}
 	return secrets

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
@@ -26,6 +27,8 @@ type listener struct {
 	selector                     labels.Selector
 	passthrough                  bool     // TLS ends at the backend
 	certificates                 []string // usable Secrets, namespace/name
+	clients                      *ClientValidation
+	authorities                  []events.Key // usable objects by which clients are validated
 	served                       bool
 }
 
@@ -41,8 +44,8 @@ func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *li
 			break
 		}
 		l.resolveCertificates(r, gw, spec.TLS)
-		if gw.Spec.TLS != nil && gw.Spec.TLS.Frontend != nil {
-			l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), "Client certificates (spec.tls.frontend) are not supported, and the listener is not served without them; remove the field."}
+		if spec.Protocol == gatewayv1.HTTPSProtocolType {
+			l.resolveClients(r, gw)
 		}
 	default:
 		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("The protocol %s is not supported; use HTTP, HTTPS, TLS, TCP or UDP.", spec.Protocol)}

@@ -55,6 +55,16 @@ type Chain struct {
 	ServerName string
 	// Certificates are the Secrets (namespace/name) that the chain presents. Only with TLS.
 	Certificates []string
+	// Clients is how the certificates of clients are validated; nil is not at all.
+	Clients *ClientValidation
+}
+
+// ClientValidation is how the certificates of clients are validated.
+type ClientValidation struct {
+	// CA names the secret with the certificates to trust.
+	CA string
+	// Optional lets clients in without a valid certificate too.
+	Optional bool
 }
 
 // HostID names one virtual host: a hostname, *.hostname, or * for any.
@@ -259,6 +269,8 @@ type BackendTLS struct {
 	Names []AltName
 	// CA names the secret with the certificates to trust.
 	CA string
+	// ClientCertificate names the secret to present to the backend; "" is none.
+	ClientCertificate string
 }
 
 // AltName is a subject alternative name of a certificate: a URI, or a hostname or
@@ -268,8 +280,9 @@ type AltName struct {
 	Value string
 }
 
-// SecretID names a secret of a Gateway: namespace/name for a certificate, and
-// ca/policy/namespace/name for the CA certificates of a policy.
+// SecretID names a secret of a Gateway: namespace/name for a certificate,
+// ca/policy/namespace/name for the CA certificates of a policy, and ca/frontend/port
+// for those by which clients are validated.
 type SecretID struct{ Gateway, Name string }
 
 // Secret is a certificate that a Gateway presents, or the certificates that it trusts.

@@ -94,6 +94,9 @@ func (l Listener) details() []string {
 		}
 		out = append(out, text)
 	}
+	if l.Clients != "" {
+		out = append(out, "client certificates "+l.Clients)
+	}
 	return out
 }
 

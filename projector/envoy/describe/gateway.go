@@ -36,6 +36,9 @@ type Listener struct {
 	// ServerName is the SNI that leads here; "" is any.
 	ServerName   string        `json:"serverName,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
+	// Clients says which certificates clients have to present; "" is none.
+	Clients string `json:"clients,omitempty"`
+	ca      string // the secret by which they are validated
 }
 
 // Host is what happens to requests for one hostname on one listener.

@@ -58,6 +58,7 @@ func (g *Gateway) addListeners(body []byte) error {
 			if err := socket.GetTypedConfig().UnmarshalTo(tls); err != nil {
 				return fmt.Errorf("filter chain %s: %w", chain.GetName(), err)
 			}
+			out.readClients(tls)
 			for _, secret := range tls.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs() {
 				out.Certificates = append(out.Certificates, Certificate{Secret: secret.GetName()})
 			}
@@ -65,6 +66,18 @@ func (g *Gateway) addListeners(body []byte) error {
 		g.Listeners = append(g.Listeners, out)
 	}
 	return nil
+}
+
+// readClients finds out how the certificates of clients are validated.
+func (l *Listener) readClients(tls *tlsv3.DownstreamTlsContext) {
+	combined := tls.GetCommonTlsContext().GetCombinedValidationContext()
+	if combined == nil {
+		return
+	}
+	l.ca, l.Clients = combined.GetValidationContextSdsSecretConfig().GetName(), "required"
+	if !tls.GetRequireClientCertificate().GetValue() {
+		l.Clients = "optional, also invalid ones"
+	}
 }
 
 // addSecret reads a certificate, or certificates to trust.

@@ -16,6 +16,7 @@ type upstream struct {
 	names []string // of which the backend's certificate must have one
 	sni   string
 	ca    string // secret
+	own   string // secret that is presented
 }
 
 // addCluster reads a cluster, if it is reached over TLS.
@@ -33,6 +34,9 @@ func addCluster(clusters map[string]upstream, body []byte) error {
 	}
 	validation := tls.GetCommonTlsContext().GetCombinedValidationContext()
 	u := upstream{sni: tls.GetSni(), ca: validation.GetValidationContextSdsSecretConfig().GetName()}
+	for _, secret := range tls.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs() {
+		u.own = secret.GetName()
+	}
 	for _, name := range validation.GetDefaultValidationContext().GetMatchTypedSubjectAltNames() {
 		text := name.GetMatcher().GetExact()
 		if pattern := name.GetMatcher().GetSafeRegex(); pattern != nil {
@@ -44,8 +48,14 @@ func addCluster(clusters map[string]upstream, body []byte) error {
 	return nil
 }
 
-// secure says of every backend how it identifies itself.
+// secure says of every backend, and of the clients of every listener, how they
+// identify themselves.
 func (g *Gateway) secure(clusters map[string]upstream, authorities map[string]string) {
+	for i := range g.Listeners {
+		if l := &g.Listeners[i]; l.ca != "" {
+			l.Clients += ", " + authorities[l.ca]
+		}
+	}
 	for i := range g.Hosts {
 		for j := range g.Hosts[i].Rules {
 			list := g.Hosts[i].Rules[j].Backends
@@ -63,7 +73,11 @@ func (u upstream) text(authorities string) string {
 	if len(u.names) != 1 || u.names[0] != u.sni {
 		out += " (asked for as " + u.sni + ")"
 	}
-	return out + ", " + authorities
+	out += ", " + authorities
+	if u.own != "" {
+		out += ", with the certificate " + u.own
+	}
+	return out
 }
 
 // trusted is which authorities a validation trusts, told apart by their digest.
