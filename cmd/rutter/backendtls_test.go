@@ -165,3 +165,51 @@ func TestNoRequestFailsWhileRoutesWithTLSToNewBackendsComeAndChange(t *testing.T
 	}
 	r.verified()
 }
+
+func TestTrustBundlesOfTheClusterHoldForClientsAndBackends(t *testing.T) {
+	r := newRig(t)
+	cert, key := gwtest.Certificate(t, "web.internal")
+	front, frontKey := gwtest.Certificate(t, "web.example.com")
+	client, clientKey := gwtest.Certificate(t, "anna.test")
+	backend := r.secureBackend(cert, key)
+	r.save("gateway", class+secret("front", front, frontKey)+"---\n"+fmt.Sprintf(`apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: rutter
+  tls:
+    frontend:
+      default:
+        validation: {caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: "test.io:clients:all"}]}
+  listeners: [{name: https, port: %d, protocol: HTTPS, tls: {certificateRefs: [{name: front}]}}]
+`, r.port))
+	bundle := func(name, signer string, certificate []byte) string {
+		return fmt.Sprintf("apiVersion: certificates.k8s.io/v1\nkind: ClusterTrustBundle\nmetadata: {name: %q}\nspec:\n  signerName: %q\n  trustBundle: |\n    ", name, signer) +
+			strings.ReplaceAll(strings.TrimSpace(string(certificate)), "\n", "\n    ") + "\n---\n"
+	}
+	r.save("bundles", bundle("test.io:clients:all", "test.io/clients", client)+bundle("backends", "", cert)+bundle("unused", "", front))
+	r.save("web", routeManifest("web", "/", backend.port())+
+		strings.Replace(policyManifest("web", "web.internal"), `group: "", kind: ConfigMap, name: ca`, "group: certificates.k8s.io, kind: ClusterTrustBundle, name: backends", 1))
+	r.start()
+	pair, err := tls.X509KeyPair(client, clientKey)
+	must(t, err)
+	ask := func(certificates ...tls.Certificate) (int, error) {
+		transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+			ServerName: "web.example.com", InsecureSkipVerify: true, Certificates: certificates, //nolint:gosec // any certificate will do
+		}}
+		status, _, err := get(t.Context(), transport, fmt.Sprintf("https://127.0.0.1:%d/", r.port), "web.example.com")
+		return status, err
+	}
+	if status, err := ask(pair); status != 200 {
+		t.Errorf("with a certificate: %d, %v", status, err)
+	}
+	if status, err := ask(); err == nil {
+		t.Errorf("without a certificate: %d", status)
+	}
+	if _, out := r.command("log", "clustertrustbundle/unused"); strings.Contains(out, "created") {
+		t.Errorf("a bundle that nothing refers to is recorded:\n%s", out)
+	}
+	r.verified()
+	r.stop()
+	r.holdsNoPrivateKey(key, frontKey, clientKey)
+}

@@ -40,7 +40,17 @@ func stored() map[string]*routing.Snapshot {
 			Gateways: []routing.GatewayDelta{d},
 		}
 	}
-	return map[string]*routing.Snapshot{"snapshot": snapshot(plain), "snapshot.provisioned": snapshot(provisioned)}
+	policed := snapshot(plain)
+	group, kind, namespace := "gateway.networking.k8s.io", "Gateway", "shop"
+	policed.Verdicts = []routing.Verdict{{
+		Object: events.Key{Resource: events.BackendTLSPolicies, Namespace: "shop", Name: "cart"}, UID: "7a2d", Generation: 2, Since: 6,
+		Ancestors: []routing.ParentVerdict{{
+			Ref: routing.ParentRef{Group: &group, Kind: &kind, Namespace: &namespace, Name: "gw"}, Gateway: "shop/gw",
+			Conditions: []routing.Condition{{Type: "Accepted", Status: "False", Reason: "Conflicted", Message: "The older policy shop/all takes precedence."}},
+		}},
+	}}
+	policed.VerdictDigest = policed.VerdictDigest.Add(policed.Verdicts[0].Digest())
+	return map[string]*routing.Snapshot{"snapshot": snapshot(plain), "snapshot.provisioned": snapshot(provisioned), "snapshot.policy": policed}
 }
 
 // Every stored form is written as it was, byte for byte, and read as what it meant:

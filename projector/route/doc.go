@@ -12,12 +12,13 @@
 // The layers, each reading only the ones above it:
 //
 //	class      GatewayClass → is it ours, which layout
+//	policy     BackendTLSPolicy → for which Services, can it be followed
 //	gateway    Gateway → listeners: accepted, conflicted, certificates, chains
 //	attachment route → per parent: which listeners, which hostnames; resolved rules
 //	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence
 //	cluster    (gateway, Service port) → what is needed to reach it
-//	secret     (gateway, Secret) → certificate chain and sealed key
-//	verdict    status of a GatewayClass, Gateway or route
+//	secret     (gateway, name) → certificate chain and sealed key, or certificates to trust
+//	verdict    status of a GatewayClass, Gateway, route or policy
 //
 // Rules of the Gateway API name the type whose documentation states them
 // (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go

@@ -29,6 +29,7 @@ import (
 type tables struct {
 	gateway route.Gateway
 	hosts   []*route.Host
+	cluster *route.Cluster // the only one
 	secrets map[string]*route.Secret
 }
 
@@ -54,7 +55,7 @@ func (t *tables) Hosts(_, chain string) []*route.Host {
 	return out
 }
 
-func (t *tables) Cluster(route.ClusterID) *route.Cluster { return nil }
+func (t *tables) Cluster(route.ClusterID) *route.Cluster { return t.cluster }
 func (t *tables) Secret(id route.SecretID) *route.Secret { return t.secrets[id.Name] }
 
 const gatewayName = "default/gw"
@@ -83,6 +84,9 @@ func (t *tables) describe(tb testing.TB, layout route.Layout) *describe.Gateway 
 	change := route.Change{Gateways: []string{gatewayName}}
 	for _, h := range t.hosts {
 		change.Hosts = append(change.Hosts, h.ID)
+	}
+	if t.cluster != nil {
+		change.Clusters = []route.ClusterID{t.cluster.ID}
 	}
 	for name := range t.secrets {
 		change.Secrets = append(change.Secrets, route.SecretID{Gateway: gatewayName, Name: name})

@@ -92,3 +92,24 @@ func TestRenewedCertificateIsADifferenceOfTheListener(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestOtherAuthoritiesAreADifferenceOfWhatTrustsThem(t *testing.T) {
+	const cluster, ca = "default/a/443/tls/p", "ca/policy/default/p"
+	tables := newTables(route.Chain{ID: "https-443-web", Port: 443, TLS: true, Certificates: []string{"default/cert"}, Clients: &route.ClientValidation{CA: ca}})
+	tables.host("https-443-web", "a.example", entry("/", to(backend(cluster, 1))))
+	tables.cluster = &route.Cluster{
+		ID: route.ClusterID{Gateway: gatewayName, Name: cluster}, Endpoints: "default/a/-", Protocol: route.HTTP1,
+		TLS: &route.BackendTLS{Hostname: "a.internal", Names: []route.AltName{{Value: "a.internal"}}, CA: ca},
+	}
+	var described []*describe.Gateway
+	for _, trusted := range []string{"one", "other"} {
+		tables.secrets[ca] = &route.Secret{Authorities: []byte(trusted)}
+		described = append(described, tables.describe(t, route.LayoutScoped))
+	}
+	want := `changed listener https-443-web: - client certificates required, authorities 7692c3ad3540; + client certificates required, authorities d9298a10d1b0
+changed rule https-443-web a.example prefix /: - to default/a/443/tls/p over TLS as a.internal, authorities 7692c3ad3540; + to default/a/443/tls/p over TLS as a.internal, authorities d9298a10d1b0
+`
+	if got := text(describe.Diff(described[0], described[1])); got != want {
+		t.Errorf("got:\n%swant:\n%s", got, want)
+	}
+}
