@@ -11,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
@@ -24,19 +22,6 @@ func recipientFile(t *testing.T) string {
 	must(t, err)
 	name := filepath.Join(t.TempDir(), "recipient")
 	must(t, os.WriteFile(name, []byte(identity.Recipient().String()+"\n"), 0o600))
-	return name
-}
-
-// kubeconfig writes what clients need to reach an API server.
-func kubeconfig(t *testing.T, api *rest.Config) string {
-	t.Helper()
-	c := clientcmdapi.NewConfig()
-	c.Clusters["c"] = &clientcmdapi.Cluster{Server: api.Host, InsecureSkipTLSVerify: true}
-	c.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: api.BearerToken}
-	c.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
-	c.CurrentContext = "x"
-	name := filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, clientcmd.WriteToFile(*c, name))
 	return name
 }
 

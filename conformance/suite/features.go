@@ -22,14 +22,6 @@ var notYet = []features.FeatureName{
 	features.SupportGatewayListenerFilters,
 	features.SupportListenerSet,
 
-	// TLS to backends, certificates of clients
-	features.SupportBackendTLSPolicy,
-	features.SupportBackendTLSPolicySANValidation,
-	features.SupportClusterTrustBundle,
-	features.SupportGatewayBackendClientCertificate,
-	features.SupportGatewayFrontendClientCertificateValidation,
-	features.SupportGatewayFrontendClientCertificateValidationInsecureFallback,
-
 	// addresses
 	features.SupportGatewayAddressRoutability,
 	features.SupportGatewayAddressRoutabilityCluster,

@@ -15,6 +15,13 @@ func features(provisioned bool) []string {
 		"GatewayRouteHostnameIntersectionPrecedence",
 		"ReferenceGrant",
 
+		"BackendTLSPolicy",
+		"BackendTLSPolicySANValidation",
+		"ClusterTrustBundle",
+		"GatewayBackendClientCertificate",
+		"GatewayFrontendClientCertificateValidation",
+		"GatewayFrontendClientCertificateValidationInsecureFallback",
+
 		"HTTPRoute",
 		"HTTPRoute303RedirectStatusCode",
 		"HTTPRoute307RedirectStatusCode",

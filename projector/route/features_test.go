@@ -11,15 +11,7 @@ import (
 // leftOut are the features that Rutter does not have.
 func leftOut() map[string]string {
 	return map[string]string{
-		"ListenerSet": "is not read",
-
-		"BackendTLSPolicy":                                           "is not read",
-		"BackendTLSPolicySANValidation":                              "is not read",
-		"GatewayBackendClientCertificate":                            "no TLS to backends yet",
-		"ClusterTrustBundle":                                         "no certificates of clients or backends yet",
-		"GatewayFrontendClientCertificateValidation":                 "a listener that asks for it is refused",
-		"GatewayFrontendClientCertificateValidationInsecureFallback": "a listener that asks for it is refused",
-
+		"ListenerSet":                      "is not read",
 		"GatewayAddressRoutability":        "an address that asks for it is refused",
 		"GatewayAddressRoutabilityCluster": "an address that asks for it is refused",
 		"GatewayListenerFilters":           "a listener that asks for them is refused",

@@ -123,6 +123,12 @@ func (f *follower) broke(ctx context.Context, version string, err error, retryCo
 		if f.resource == events.CustomResourceDefinitions {
 			f.served.assume(kinds())
 		}
+	case apierrors.IsNotFound(err) && f.optional:
+		f.say(ctx, &events.SyncProblem{
+			Reason:  events.ReasonNotInstalled,
+			Message: fmt.Sprintf("The API server does not serve %s %s.", f.kind.Group, version),
+		})
+		return
 	case apierrors.IsNotFound(err) && f.custom:
 		now, known, _ := f.served.version(f.kind)
 		if known && now == "" || retryCount < patience {

@@ -62,6 +62,10 @@ func kinds() []kind {
 		core("Service", events.Services),
 		fetched(core("Secret", events.Secrets)),
 		fetched(core("ConfigMap", events.ConfigMaps)),
+		{
+			GroupKind: schema.GroupKind{Group: "certificates.k8s.io", Kind: "ClusterTrustBundle"},
+			resource:  events.ClusterTrustBundles, fetched: true, optional: true,
+		},
 		core("Namespace", events.Namespaces),
 		{GroupKind: schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}, resource: events.EndpointSlices},
 	}

@@ -176,7 +176,7 @@ func TestWhatAGatewayTrustsAndPresentsIsRecordedAheadOfIt(t *testing.T) {
   frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: ConfigMap, name: m, namespace: shop}]}},
     perPort: [{port: 443, tls: {validation: {caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: "signer:b"}]}}}]}}}}`
 	got := r.apply("all.yaml", strings.Join([]string{secret(t, "own"), secret(t, "other"), configMap, bundle, gw}, "\n---\n"))
-	if want := "applied secrets/shop/own, applied configmaps/shop/m, applied clustertrustbundles/-/signer:b, applied gateways/shop/gw"; keys(got) != want {
+	if want := "applied clustertrustbundles/-/signer:b, applied configmaps/shop/m, applied secrets/shop/own, applied gateways/shop/gw"; keys(got) != want {
 		t.Errorf("recorded %s, want %s", keys(got), want)
 	}
 }
