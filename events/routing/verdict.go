@@ -40,6 +40,10 @@ func (v Verdict) Digest() Digest {
 	return DigestOf(data)
 }
 
+// ConditionSynced on a GatewayClass says whether all that routing depends on is
+// known as it is now.
+const ConditionSynced = "rutter.dev/Synced"
+
 // Condition is a metav1.Condition without the parts that depend on when it is
 // written: observedGeneration is Verdict.Generation.
 type Condition struct {

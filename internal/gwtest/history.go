@@ -44,6 +44,9 @@ func (h *History) Next() events.Event {
 		return h.Epoch()
 	}
 	h.Sequence++
+	if h.chance(3) {
+		return h.listed()
+	}
 	key, object := h.object()
 	e := events.Event{Sequence: h.Sequence, Type: events.ObjectApplied, Key: key, ID: fmt.Sprint(h.Sequence), Time: h.now()}
 	if h.versions[key] > 0 && h.chance(20) {
@@ -63,6 +66,9 @@ func (h *History) Next() events.Event {
 	if key.Resource == events.Namespaces {
 		metadata["labels"] = map[string]any{"team": pick(h, "x", "y")}
 	}
+	if key.Resource == events.CustomResourceDefinitions {
+		metadata["annotations"] = map[string]any{"gateway.networking.k8s.io/bundle-version": pick(h, "v1.7.0", "v1.99.0", "")}
+	}
 	object["metadata"] = metadata
 	e.Data, _ = json.Marshal(object)
 	if h.chance(2) {
@@ -71,9 +77,19 @@ func (h *History) Next() events.Event {
 	return e
 }
 
+// listed is the end of a list, with a problem or without.
+func (h *History) listed() events.Event {
+	sync := events.Sync{Resource: pick(h, events.HTTPRoutes, events.Secrets)}
+	if h.chance(50) {
+		sync.Problem = &events.SyncProblem{Reason: events.ReasonForbidden, Message: pick(h, "One.", "Another.")}
+	}
+	data, _ := json.Marshal(sync)
+	return events.Event{Sequence: h.Sequence, Type: events.TypeSyncDone, Key: events.ProblemKey(sync.Resource), ID: fmt.Sprint(h.Sequence), Time: h.now(), Data: data}
+}
+
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(18) {
+	switch h.rng.IntN(19) {
 	case 0:
 		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
 			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
@@ -98,6 +114,8 @@ func (h *History) object() (events.Key, map[string]any) {
 		return events.Key{Resource: events.GRPCRoutes, Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.grpcRoute()}
 	case 9, 10:
 		return events.Key{Resource: pick(h, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes), Namespace: namespace, Name: pick(h, "r1", "r2")}, map[string]any{"spec": h.stream()}
+	case 15:
+		return events.Key{Resource: events.CustomResourceDefinitions, Name: pick(h, "gateways", "httproutes") + ".gateway.networking.k8s.io"}, map[string]any{}
 	case 11:
 		return events.Key{Resource: events.Services, Namespace: namespace, Name: "gw-ours"}, h.provisioned()
 	case 12, 13:

@@ -23,6 +23,8 @@ type head struct {
 	Settings events.Settings `json:"settings"`
 	Chain    routing.Digest  `json:"chain"`
 	Synced   []string        `json:"synced"`
+	// Unlisted may be left out by older builds.
+	Unlisted []Unlisted `json:"unlisted,omitempty"`
 }
 
 type checkpointObject struct {
@@ -40,7 +42,7 @@ func (s *State) Write(out io.Writer) error {
 	if s.content == Values {
 		panic("fold: a state of values has no bytes to make a checkpoint of")
 	}
-	h := head{Format: routing.FormatVersion, Version: s.Version, Time: s.Time, Epoch: s.Epoch, Settings: s.Settings, Chain: s.Chain}
+	h := head{Format: routing.FormatVersion, Version: s.Version, Time: s.Time, Epoch: s.Epoch, Settings: s.Settings, Chain: s.Chain, Unlisted: s.Unlisted()}
 	for _, resource := range slices.Sorted(maps.Keys(s.synced)) {
 		if s.synced[resource] {
 			h.Synced = append(h.Synced, resource)
@@ -107,6 +109,9 @@ func (s *State) setHead(fields map[string]json.RawMessage) error {
 	s.Version, s.Time, s.Epoch, s.Settings, s.Chain = h.Version, h.Time, h.Epoch, h.Settings, h.Chain
 	for _, resource := range h.Synced {
 		s.synced[resource] = true
+	}
+	for _, each := range h.Unlisted {
+		s.unlisted[each.Resource] = each.Problem
 	}
 	return nil
 }

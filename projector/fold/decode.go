@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/gateway-api/pkg/consts"
 
 	"github.com/rutter-gateway/rutter/events"
 )
@@ -45,6 +46,8 @@ func (o *Object) decode(data []byte) error {
 		return decodeAs[corev1.Namespace](o, data)
 	case events.Secrets:
 		return decodeSecret(o, data)
+	case events.CustomResourceDefinitions:
+		return decodeTo(o, data, readDefinition)
 	default:
 		return decodeAs[metav1.PartialObjectMetadata](o, data)
 	}
@@ -79,6 +82,14 @@ func readService(s *corev1.Service) *Service {
 // Authorities is what is read of a ConfigMap or a ClusterTrustBundle: the
 // certificates that it says to trust, as it has them.
 type Authorities struct{ PEM string }
+
+// Definition is what is read of a CustomResourceDefinition of the Gateway API: which
+// release it is of, and which channel. Both are empty where it does not say.
+type Definition struct{ Release, Channel string }
+
+func readDefinition(d *metav1.PartialObjectMetadata) *Definition {
+	return &Definition{Release: d.Annotations[consts.BundleVersionAnnotation], Channel: d.Annotations[consts.ChannelAnnotation]}
+}
 
 // decodeAs keeps the whole of an object of T.
 func decodeAs[T any, P object[T]](o *Object, data []byte) error {

@@ -39,8 +39,10 @@ type State struct {
 	// content is what is kept of each object.
 	content Content
 	// partial states began after events that are lost, see After.
-	partial  bool
-	synced   map[string]bool
+	partial bool
+	synced  map[string]bool
+	// unlisted is what is wrong with the last list of a resource.
+	unlisted map[string]events.SyncProblem
 	objects  map[string]map[events.Key]*Object
 	verdicts map[VerdictKey]events.Verdict
 	refused  []VerdictKey // the keys of verdicts, oldest first
@@ -87,6 +89,7 @@ func NewState(incarnation string) *State {
 	return &State{
 		Version:  events.Version{Incarnation: incarnation},
 		synced:   map[string]bool{},
+		unlisted: map[string]events.SyncProblem{},
 		objects:  map[string]map[events.Key]*Object{},
 		verdicts: map[VerdictKey]events.Verdict{},
 	}
@@ -181,8 +184,9 @@ func Get[T any](s *State, key events.Key) (*Object, *T) {
 	return o, v
 }
 
-// Apply folds one event in and returns the keys that changed: objects, and
-// [events.EpochKey] when the settings did. On error the state is as before.
+// Apply folds one event in and returns the keys that changed: objects,
+// [events.EpochKey] when the settings did, and [events.SyncKey] when [State.Unlisted]
+// did. On error the state is as before.
 func (s *State) Apply(e events.Event) ([]events.Key, error) {
 	if e.Sequence <= s.Version.Sequence {
 		return nil, fmt.Errorf("%w: event %d (%s) after %d", ErrOrder, e.Sequence, e.Key, s.Version.Sequence)
@@ -213,7 +217,7 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 		}
 		s.synced[sync.Resource] = e.Type == events.TypeSyncDone && (sync.Whole || !s.partial)
 		s.partial = s.partial && !s.Ready()
-		return nil, nil
+		return s.setUnlisted(e, sync), nil
 	case events.TypeVerdict:
 		var v events.Verdict
 		if err := json.Unmarshal(e.Data, &v); err != nil {
@@ -251,11 +255,12 @@ func (s *State) openEpoch(e events.Event) ([]events.Key, error) {
 	}
 	s.Epoch = opened.Epoch
 	clear(s.synced)
+	changed := s.forgetUnlisted()
 	if opened.Settings == nil || settingsEqual(s.Settings, *opened.Settings) {
-		return nil, nil
+		return changed, nil
 	}
 	s.Settings = *opened.Settings
-	return []events.Key{events.EpochKey(events.StreamEvents)}, nil
+	return append(changed, events.EpochKey(events.StreamEvents)), nil
 }
 
 func settingsEqual(a, b events.Settings) bool {

@@ -49,6 +49,10 @@ func (b *builder) seed(key events.Key) {
 		g.touch(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:
 		g.touch(node{layer: settingsNode})
+	case events.CustomResourceDefinitions:
+		g.touch(node{layer: definitionsNode})
+	case events.SyncKey("").Resource:
+		g.touch(node{layer: unlistedNode})
 	}
 	if Attaches(key.Resource) {
 		g.mark(attachmentOf(key))

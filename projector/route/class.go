@@ -45,7 +45,7 @@ func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict)
 		c.layout = Layout(layout)
 	}
 	verdict := newVerdict(o)
-	verdict.Conditions = []routing.Condition{accepted}
+	verdict.Conditions = append([]routing.Condition{accepted}, r.clusterConditions()...)
 	verdict.Features = features(settings.Provisioned)
 	return c, verdict
 }

@@ -12,14 +12,16 @@ import (
 type layer uint8
 
 const (
-	objectNode     layer = iota // leaf: an object of the log, existing or not
-	grantsNode                  // leaf: the ReferenceGrants of a namespace
-	settingsNode                // leaf: the settings of the epoch
-	classNode                   // GatewayClass
-	policyNode                  // BackendTLSPolicy
-	gatewayNode                 // Gateway
-	attachmentNode              // a route
-	membersNode                 // leaf of the hosts: the routes of a listener with a hostname pattern
+	objectNode      layer = iota // leaf: an object of the log, existing or not
+	grantsNode                   // leaf: the ReferenceGrants of a namespace
+	settingsNode                 // leaf: the settings of the epoch
+	definitionsNode              // leaf: the CustomResourceDefinitions of the Gateway API
+	unlistedNode                 // leaf: which resources could not be listed
+	classNode                    // GatewayClass
+	policyNode                   // BackendTLSPolicy
+	gatewayNode                  // Gateway
+	attachmentNode               // a route
+	membersNode                  // leaf of the hosts: the routes of a listener with a hostname pattern
 	hostNode
 	clusterNode
 	secretNode

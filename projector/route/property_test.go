@@ -253,6 +253,10 @@ func seedModel(key events.Key, visit, follow func(node)) {
 		follow(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:
 		follow(node{layer: settingsNode})
+	case events.CustomResourceDefinitions:
+		follow(node{layer: definitionsNode})
+	case events.SyncKey("").Resource:
+		follow(node{layer: unlistedNode})
 	}
 	if Attaches(key.Resource) {
 		visit(attachmentOf(key))

@@ -39,6 +39,18 @@ func (r *reader) settings() events.Settings {
 	return r.state.Settings
 }
 
+// definitions are the CustomResourceDefinitions of the Gateway API, by name.
+func (r *reader) definitions() []*fold.Object {
+	r.note(node{layer: definitionsNode})
+	return r.state.Objects(events.CustomResourceDefinitions)
+}
+
+// unlisted are the resources of which the last list was not made, or not believed.
+func (r *reader) unlisted() []fold.Unlisted {
+	r.note(node{layer: unlistedNode})
+	return r.state.Unlisted()
+}
+
 // namespaceLabels are the labels of a namespace, with the one that the API server
 // gives to each, which a namespace that was never recorded has too.
 func (r *reader) namespaceLabels(namespace string) map[string]string {

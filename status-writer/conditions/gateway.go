@@ -17,6 +17,7 @@ func gatewayOf(key events.Key) string { return key.Namespace + "/" + key.Name }
 func classTypes() []string {
 	return []string{
 		string(gatewayv1.GatewayClassConditionStatusAccepted), string(gatewayv1.GatewayClassConditionStatusSupportedVersion),
+		routing.ConditionSynced,
 	}
 }
 

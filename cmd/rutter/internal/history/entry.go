@@ -13,8 +13,8 @@ type Entry struct {
 	Sequence uint64    `json:"sequence"`
 	Time     time.Time `json:"time"`
 	// Change is created, updated, replaced (another object of the name), deleted,
-	// refused (by Envoy), time (was reached), and with all: baseline, listing,
-	// listed, epoch.
+	// refused (by Envoy), time (was reached), unlisted (a kind could not be listed, or
+	// the list was not believed), and with all: baseline, listing, listed, epoch.
 	Change string `json:"change"`
 	// Object as [Object] writes it.
 	Object string `json:"object"`
@@ -72,6 +72,10 @@ func (j *journal) add(e events.Event) *Entry {
 		entry.Change, quiet = "listing", true
 	case events.TypeSyncDone:
 		entry.Change, quiet = "listed", true
+		var sync events.Sync
+		if json.Unmarshal(e.Data, &sync) == nil && sync.Problem != nil {
+			entry.Change, entry.Note, quiet = "unlisted", sync.Problem.Message, false
+		}
 	case events.TypeEpoch:
 		entry.Change, quiet = "epoch", true
 		var opened events.EpochOpened

@@ -1,0 +1,94 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/gateway-api/pkg/consts"
+
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
+)
+
+// clusterConditions say on a GatewayClass what concerns all of them: which release
+// of the Gateway API the cluster has, and what of the cluster cannot be read. Where
+// there is no cluster (a directory of manifests), only the latter is said, and only
+// when it is so.
+func (r *reader) clusterConditions() []routing.Condition {
+	var out []routing.Condition
+	definitions, unlisted := r.definitions(), r.unlisted()
+	if len(definitions) > 0 {
+		out = append(out, supportedVersion(definitions))
+	}
+	switch {
+	case len(unlisted) > 0:
+		var messages []string
+		for _, each := range unlisted {
+			messages = append(messages, each.Problem.Message)
+		}
+		out = append(out, condition(routing.ConditionSynced, false, unlisted[0].Problem.Reason, strings.Join(messages, " ")))
+	case len(definitions) > 0:
+		out = append(out, condition(routing.ConditionSynced, true, "Synced", "All that routing depends on is read."))
+	}
+	return out
+}
+
+// supportedVersion is the condition SupportedVersion. An unknown release is served as
+// well as it can be ("best effort"), as the Gateway API permits.
+func supportedVersion(definitions []*fold.Object) routing.Condition {
+	var found, unknown []string
+	for _, o := range definitions {
+		definition, _ := o.Value.(*fold.Definition)
+		if definition == nil {
+			definition = &fold.Definition{}
+		}
+		name, _, _ := strings.Cut(o.Key.Name, ".")
+		if !isSupported(definition.Release) {
+			unknown = append(unknown, name+" "+orNone(definition.Release))
+		}
+		found = append(found, strings.TrimSpace(orNone(definition.Release)+" "+definition.Channel))
+	}
+	kind := string(gatewayv1.GatewayClassConditionStatusSupportedVersion)
+	if len(unknown) > 0 {
+		return condition(kind, false, string(gatewayv1.GatewayClassReasonUnsupportedVersion),
+			fmt.Sprintf("The Gateway API of the cluster is not one that Rutter knows (%s); it knows releases up to %s, and serves what it understands of this one.",
+				strings.Join(unknown, ", "), consts.BundleVersion))
+	}
+	slices.Sort(found)
+	return condition(kind, true, string(gatewayv1.GatewayClassReasonSupportedVersion),
+		fmt.Sprintf("The Gateway API of the cluster is %s.", strings.Join(slices.Compact(found), ", ")))
+}
+
+func orNone(release string) string {
+	if release == "" {
+		return "without a release"
+	}
+	return release
+}
+
+// isSupported tells whether a release is one of v1 that this build, which was made
+// for [consts.BundleVersion], knows all fields of. Older ones only have fewer.
+func isSupported(release string) bool {
+	major, minor := releaseOf(release)
+	known, newest := releaseOf(consts.BundleVersion)
+	return major == known && minor >= 0 && minor <= newest
+}
+
+// releaseOf is the major and minor number of v1.7.0 or v1.7.0-rc.1; -1 of what is
+// not of that form.
+func releaseOf(release string) (major, minor int) {
+	text, ok := strings.CutPrefix(release, "v")
+	parts := strings.SplitN(text, ".", 3)
+	if !ok || len(parts) != 3 {
+		return -1, -1
+	}
+	major, err := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	if err != nil || err2 != nil {
+		return -1, -1
+	}
+	return major, minor
+}
