@@ -54,6 +54,16 @@ func samples() map[string]events.Event {
 		"sync.started":         event("sync/httproutes/7", events.TypeSyncStart, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "57"})),
 		"sync.completed":       event("sync/endpointslices/7", events.TypeSyncDone, events.SyncKey(events.EndpointSlices), payload(events.Sync{Resource: events.EndpointSlices})),
 		"sync.completed.whole": event("sync/httproutes/9", events.TypeSyncDone, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "59", Whole: true})),
+		"sync.completed.problem": event("sync/httproutes/11", events.TypeSyncDone, events.SyncKey(events.HTTPRoutes), payload(events.Sync{
+			Resource: events.HTTPRoutes, Problem: &events.SyncProblem{Reason: events.ReasonForbidden, Message: "forbidden"},
+		})),
+		"sync.completed.endpoints.problem": event("sync/endpointslices/12", events.TypeSyncDone, events.ProblemKey(events.EndpointSlices), payload(events.Sync{
+			Resource: events.EndpointSlices, ResourceVersion: "60", Problem: &events.SyncProblem{Reason: events.ReasonDeletionsHeld, Message: "held"},
+		})),
+		"object.applied.cluster": event("6f1c/42", events.ObjectApplied, route, []byte(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"managedFields":[{"manager":"argocd","operation":"Apply","time":"2026-11-23T04:05:06Z"}],"name":"cart.v2","namespace":"shop","uid":"6f1c","resourceVersion":"42","generation":3},"spec":{}}`)),
+		"epoch.opened.cluster": event("epoch/9", events.TypeEpoch, events.EpochKey(events.StreamEvents), payload(events.EpochOpened{
+			Epoch: 9, Holder: "ingest-1", ClusterUID: "0b1c", Settings: &events.Settings{ControllerName: "rutter.dev/gateway-controller", Resources: []string{events.Gateways}},
+		})),
 		"epoch.opened": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamEvents), payload(events.EpochOpened{
 			Epoch: 7, Holder: "ingest-0", Settings: &events.Settings{
 				ControllerName: "rutter.dev/gateway-controller", Resources: []string{events.Gateways, events.HTTPRoutes},

@@ -64,8 +64,11 @@ type SyncProblem struct {
 const (
 	// ReasonForbidden: the API server does not let us list the resource.
 	ReasonForbidden = "Forbidden"
-	// ReasonNotInstalled: the cluster has no such resource.
+	// ReasonNotInstalled: the cluster has no such resource, and so no objects of it.
 	ReasonNotInstalled = "NotInstalled"
+	// ReasonUninstalled: it has no such resource any more, and what became of the
+	// objects of it was not seen.
+	ReasonUninstalled = "Uninstalled"
 	// ReasonDeletionsHeld: so much is missing that somebody has to confirm it.
 	ReasonDeletionsHeld = "DeletionsHeld"
 	// ReasonListIncomplete: the list lacks what exists.

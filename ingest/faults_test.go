@@ -180,7 +180,7 @@ func TestObjectsOfAKindThatWentMissingUnseenStay(t *testing.T) {
 	stop()
 	w.api.Uninstall(events.HTTPRoutes)
 	w.start()
-	w.until("it is said to be gone", func() bool { return strings.HasSuffix(w.listings(events.HTTPRoutes), "NotInstalled") })
+	w.until("it is said to be gone", func() bool { return strings.HasSuffix(w.listings(events.HTTPRoutes), "Uninstalled") })
 	if n := w.count(); n != 2 {
 		t.Errorf("%d routes are in force, want 2", n)
 	}

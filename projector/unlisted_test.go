@@ -70,4 +70,11 @@ func TestWhatCannotBeListedIsSaidOnTheClass(t *testing.T) {
 	if got := synced(done(events.Secrets, nil)); got != "" {
 		t.Errorf("when all is well, and it is no cluster, it says %q", got)
 	}
+
+	// In a cluster it always says something, and what is not installed is no trouble.
+	tell(events.ObjectApplied, events.Key{Resource: events.CustomResourceDefinitions, Name: "gateways.gateway.networking.k8s.io"}, map[string]any{})
+	absent := &events.SyncProblem{Reason: events.ReasonNotInstalled, Message: "TCPRoutes are not installed."}
+	if got, want := synced(done(events.TCPRoutes, absent)), "True Synced: All that routing depends on is read. TCPRoutes are not installed."; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
 }

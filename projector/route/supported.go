@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/pkg/consts"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/fold"
 )
@@ -23,17 +25,29 @@ func (r *reader) clusterConditions() []routing.Condition {
 	if len(definitions) > 0 {
 		out = append(out, supportedVersion(definitions))
 	}
-	switch {
-	case len(unlisted) > 0:
-		var messages []string
-		for _, each := range unlisted {
-			messages = append(messages, each.Problem.Message)
+	return append(out, synced(unlisted, len(definitions) > 0)...)
+}
+
+// synced is the condition [routing.ConditionSynced]. A kind that is not installed is
+// worth a word, and no trouble: there is nothing of it that could be missing.
+func synced(unlisted []fold.Unlisted, cluster bool) []routing.Condition {
+	reason, missing := "", []string{}
+	said := []string{"All that routing depends on is read."}
+	for _, each := range unlisted {
+		if each.Problem.Reason == events.ReasonNotInstalled {
+			said = append(said, each.Problem.Message)
+			continue
 		}
-		out = append(out, condition(routing.ConditionSynced, false, unlisted[0].Problem.Reason, strings.Join(messages, " ")))
-	case len(definitions) > 0:
-		out = append(out, condition(routing.ConditionSynced, true, "Synced", "All that routing depends on is read."))
+		reason = cmp.Or(reason, each.Problem.Reason)
+		missing = append(missing, each.Problem.Message)
 	}
-	return out
+	switch {
+	case len(missing) > 0:
+		return []routing.Condition{condition(routing.ConditionSynced, false, reason, strings.Join(missing, " "))}
+	case cluster:
+		return []routing.Condition{condition(routing.ConditionSynced, true, "Synced", strings.Join(said, " "))}
+	}
+	return nil
 }
 
 // supportedVersion is the condition SupportedVersion. An unknown release is served as

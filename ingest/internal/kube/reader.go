@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -183,7 +184,7 @@ func (r *Reader) add(c *changes, m *message) {
 	case m.resumed:
 		c.list(restated(r.report(m.resource, m.resourceVersion, nil)))
 	case m.problem != nil:
-		c.list(r.report(m.resource, "", m.problem))
+		c.list(r.report(m.resource, "", r.uninstalled(m.resource, *m.problem)))
 	case m.judged != nil:
 		r.judged(c, list, m.judged)
 	}
@@ -201,6 +202,16 @@ func (r *Reader) report(resource, resourceVersion string, problem *events.SyncPr
 func restated(l observed.List) observed.List {
 	l.Restated = true
 	return l
+}
+
+// uninstalled is the problem that a kind is not installed, where objects of it are
+// recorded: a list that could tell what became of them cannot be made.
+func (r *Reader) uninstalled(resource string, problem events.SyncProblem) *events.SyncProblem {
+	if left := len(r.config.Recorded(resource)); problem.Reason == events.ReasonNotInstalled && left > 0 {
+		problem.Reason = events.ReasonUninstalled
+		problem.Message += fmt.Sprintf(" The %d %s that are recorded stay in force.", left, resource)
+	}
+	return &problem
 }
 
 // found notes that a list, if there is one under way, need not look for key.
@@ -227,7 +238,7 @@ func (c *changes) has(m *message) bool {
 		return c.used[m.applied.Key] || slices.ContainsFunc(m.with, func(o observed.Object) bool { return c.used[o.Key] })
 	case m.deleted != nil:
 		return c.used[m.deleted.Key]
-	case m.began, m.judged != nil: // these look at what is recorded, and that comes first
+	case m.began, m.judged != nil, m.problem != nil: // these look at what is recorded, and that comes first
 		return len(c.used) > 0
 	}
 	return false
