@@ -29,32 +29,99 @@ import (
 // programs are not there; building them takes minutes.
 func Kubernetes(t testing.TB) (*rest.Config, bool) {
 	t.Helper()
+	c, ok := StartCluster(t)
+	if !ok {
+		return nil, false
+	}
+	return c.Config, true
+}
+
+// Cluster is a real API server that can be stopped.
+type Cluster struct {
+	// Config is how to reach it.
+	Config *rest.Config
+
+	kubernetes
+	etcd, apiServer         []string // arguments
+	stopEtcd, stopAPIServer func()
+}
+
+// StartCluster starts what [Kubernetes] does.
+func StartCluster(t testing.TB) (*Cluster, bool) {
+	t.Helper()
 	bin := k8sDirectory(t)
 	if bin == "" {
 		return nil, false
 	}
-	k := &kubernetes{t: t, bin: bin, dir: t.TempDir()}
+	c := &Cluster{kubernetes: kubernetes{t: t, bin: bin, dir: t.TempDir()}}
 	peers, clients, port := freePort(t), freePort(t), freePort(t)
 	etcd := fmt.Sprintf("http://127.0.0.1:%d", clients)
 	peer := fmt.Sprintf("http://127.0.0.1:%d", peers)
-	k.start("etcd", "--name=etcd", "--data-dir="+filepath.Join(k.dir, "etcd"), "--unsafe-no-fsync", "--log-level=error",
-		"--listen-client-urls="+etcd, "--advertise-client-urls="+etcd,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=etcd="+peer)
+	c.etcd = []string{
+		"--name=etcd", "--data-dir=" + c.file("etcd"), "--unsafe-no-fsync", "--log-level=error",
+		"--listen-client-urls=" + etcd, "--advertise-client-urls=" + etcd,
+		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=etcd=" + peer,
+	}
 	token := rand.Text()
-	k.write("tokens.csv", token+`,admin,admin,"system:masters"`)
-	k.write("sa.key", signingKey(t))
-	k.start("kube-apiserver", "--etcd-servers="+etcd, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
-		"--cert-dir="+k.dir, "--token-auth-file="+k.file("tokens.csv"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+k.file("sa.key"),
-		"--service-account-signing-key-file="+k.file("sa.key"))
-	config := &rest.Config{
+	c.write("tokens.csv", token+`,admin,admin,"system:masters"`)
+	c.write("sa.key", signingKey(t))
+	c.apiServer = []string{
+		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
+		"--cert-dir=" + c.dir, "--token-auth-file=" + c.file("tokens.csv"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + c.file("sa.key"),
+		"--service-account-signing-key-file=" + c.file("sa.key"),
+	}
+	c.Config = &rest.Config{
 		Host: fmt.Sprintf("https://127.0.0.1:%d", port), BearerToken: token, QPS: -1,
 		// It signs its own certificate when it starts.
 		TLSClientConfig: rest.TLSClientConfig{Insecure: true},
 	}
-	k.install(config)
-	k.createNamespace(config, "default")
-	return config, true
+	c.stopEtcd, c.stopAPIServer = c.start("etcd", c.etcd...), c.start("kube-apiserver", c.apiServer...)
+	c.install(c.Config)
+	c.createNamespace(c.Config, "default")
+	return c, true
+}
+
+// Stop kills the API server, Start starts it again.
+func (c *Cluster) Stop() { c.stopAPIServer() }
+
+// Start starts the API server again, and does not wait for it.
+func (c *Cluster) Start() { c.stopAPIServer = c.start("kube-apiserver", c.apiServer...) }
+
+// Backup stops everything, takes a copy of what is stored, and starts again.
+func (c *Cluster) Backup() {
+	c.t.Helper()
+	c.exchange(func() { c.copy("etcd", "backup") })
+}
+
+// Restore stops everything, puts the backup in place, and starts again.
+func (c *Cluster) Restore() {
+	c.t.Helper()
+	c.exchange(func() { c.copy("backup", "etcd") })
+}
+
+func (c *Cluster) exchange(do func()) {
+	c.t.Helper()
+	c.stopAPIServer()
+	c.stopEtcd()
+	do()
+	c.stopEtcd, c.stopAPIServer = c.start("etcd", c.etcd...), c.start("kube-apiserver", c.apiServer...)
+	client, err := rest.UnversionedRESTClientFor(unversioned(c.Config))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.eventually(c.t.Context(), func() error { return client.Get().AbsPath("/readyz").Do(c.t.Context()).Error() })
+}
+
+func (c *Cluster) copy(from, to string) {
+	c.t.Helper()
+	err := os.RemoveAll(c.file(to))
+	if err == nil {
+		err = os.CopyFS(c.file(to), os.DirFS(c.file(from)))
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // createNamespace does what a controller manager would do for some.
@@ -100,11 +167,11 @@ func (k *kubernetes) write(name, content string) {
 	}
 }
 
-// start runs a program until the test ends. What it says goes to a file that is
-// shown when the test fails.
-func (k *kubernetes) start(name string, args ...string) {
+// start runs a program until the test ends, or until stop. What it says goes to a
+// file that is shown when the test fails.
+func (k *kubernetes) start(name string, args ...string) (stop func()) {
 	k.t.Helper()
-	log, err := os.Create(k.file(name + ".log"))
+	log, err := os.OpenFile(k.file(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -115,14 +182,18 @@ func (k *kubernetes) start(name string, args ...string) {
 	}
 	var ended sync.WaitGroup
 	ended.Go(func() { _ = command.Wait() })
-	k.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = command.Process.Kill()
 		ended.Wait()
 		_ = log.Close()
+	})
+	k.t.Cleanup(func() {
+		stop()
 		if text, err := os.ReadFile(log.Name()); err == nil && k.t.Failed() {
 			k.t.Logf("the end of the log of %s:\n%s", name, text[max(0, len(text)-3000):])
 		}
 	})
+	return stop
 }
 
 // install waits for the API server, and then for the CRDs.
