@@ -67,13 +67,24 @@ func saveToServed(b *testing.B, layout string) {
 	for _, c := range all {
 		report(b, fmt.Sprintf("%d-added", c.routes), c.added)
 		report(b, fmt.Sprintf("%d-changed", c.routes), c.changed)
-		own, err := resident(c.command.Process.Pid)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(own, fmt.Sprintf("%d-rutter-MiB", c.routes))
+		reportMemory(b, c.world, "VmRSS", "rutter-MiB")
+		reportMemory(b, c.world, "VmHWM", "peak-MiB")
+	}
+	idle()
+	for _, c := range all {
+		reportMemory(b, c.world, "VmRSS", "idle-MiB")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// reportMemory reports what of rutter itself, Envoy apart, is resident or was at most.
+func reportMemory(b *testing.B, w *world, field, unit string) {
+	b.Helper()
+	own, err := memoryOf(w.command.Process.Pid, field)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(own, fmt.Sprintf("%d-%s", w.routes, unit))
 }
 
 // save writes a route and polls until it answers.

@@ -139,25 +139,30 @@ func (w *world) stop() error {
 	return w.command.Wait()
 }
 
-// resident is the resident memory of a process in MiB.
-func resident(pid int) (float64, error) {
+// memoryOf is the memory of a process in MiB: VmRSS for what is resident, VmHWM for
+// the most that ever was.
+func memoryOf(pid int, field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
 			var kib float64
 			_, err := fmt.Sscan(rest, &kib)
 			return kib / 1024, err
 		}
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, fmt.Errorf("no %s of process %d", field, pid)
 }
 
 // calm lets what the sample before set off (statuses, receipts) come to an end: one
 // change at a time is measured.
 func calm() { time.Sleep(20 * time.Millisecond) }
+
+// idle lets a process notice that nothing happens any more. In between it takes a
+// checkpoint, a minute after its start.
+func idle() { time.Sleep(45 * time.Second) }
 
 // between is the pause between two requests of the poller: without one, poller and
 // Envoy take both cores, and what is measured is the scheduler.

@@ -16,7 +16,7 @@ const (
 	// and hardly ever when much is.
 	slack        = 48 << 20
 	leastPercent = 30
-	mostPercent  = 150
+	mostPercent  = 100
 
 	// A process that allocated little, in bytes, in each of so many looks is idle. The
 	// server of the log keeps what was read for 10 s.
