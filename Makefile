@@ -60,8 +60,8 @@ update-golden: envoy bin/helm ## rewrite the expected sections of all golden sto
 	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) ./deploy/helm -update
 
 .PHONY: ci
-ci: ## what has to pass before a change is merged: lint and test
-	@hack/ci.sh lint test
+ci: ## what has to pass before a change is merged: lint, conformance and test
+	@hack/ci.sh lint conformance test
 
 .PHONY: clean
 clean: ## remove what was built
