@@ -39,9 +39,6 @@ func makeRoot(spec *Spec, scratch string) error {
 	if err := makeDevices(filepath.Join(scratch, "dev")); err != nil {
 		return err
 	}
-	if err := bindLibraries(scratch); err != nil {
-		return err
-	}
 	for name, content := range spec.Files {
 		target := filepath.Join(scratch, name)
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
@@ -57,26 +54,6 @@ func makeRoot(spec *Spec, scratch string) error {
 		}
 	}
 	return pivot(scratch, spec.ReadOnly)
-}
-
-// bindLibraries gives the container the machine's C library, which stands for that of
-// an image: Envoy is linked against it.
-func bindLibraries(root string) error {
-	libraries := []string{"/lib64"}
-	for _, pattern := range []string{"/lib/*-linux-gnu", "/lib/ld-linux-*"} {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return err
-		}
-		libraries = append(libraries, found...)
-	}
-	for _, library := range libraries {
-		err := bind(Mount{Source: library, ReadOnly: true}, filepath.Join(root, library))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("bind %s: %w", library, err)
-		}
-	}
-	return nil
 }
 
 // makeDirectory makes a directory with exactly this mode.
