@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/rutter-gateway/rutter/conformance/internal/kubelet"
 )
@@ -61,32 +60,3 @@ func (c *Config) validate() error {
 }
 
 func (c *Config) program(name string) string { return filepath.Join(c.Bin, "k8s", name) }
-
-// DefaultImages are the images of Rutter's chart and of the official suite, with the
-// programs in a directory as `make` leaves them.
-func DefaultImages(bin string) map[string]Image {
-	image := func(program, path string, uid int) Image {
-		return Image{Program: filepath.Join(bin, program), Path: path, Entrypoint: []string{path}, UID: uid}
-	}
-	return map[string]Image{
-		"rutter":     image("rutter", "/usr/local/bin/rutter", 65532),
-		"envoy":      image("envoy", "/usr/local/bin/envoy", 101),
-		"nats":       image("k8s/nats-server", "/usr/local/bin/nats-server", 0),
-		"echo-basic": image("k8s/echo-basic", "/usr/local/bin/echo-basic", 0),
-	}
-}
-
-// image finds the program of an image, whatever its registry, path and tag.
-func (c *Config) image(name string) (Image, error) {
-	short, _, _ := strings.Cut(name, "@")
-	short = short[strings.LastIndexByte(short, '/')+1:]
-	short, _, _ = strings.Cut(short, ":")
-	image, found := c.Images[short]
-	if !found {
-		return Image{}, errors.New("no program of this machine stands for it")
-	}
-	if _, err := os.Stat(image.Program); err != nil {
-		return Image{}, err
-	}
-	return image, nil
-}

@@ -272,32 +272,41 @@ func TestAStubbornPodIsKilledWhenItsTimeIsOver(t *testing.T) {
 func TestJobsEndAsTheirPodsDo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	none := int32(0)
 	for code, wanted := range map[string]batchv1.JobConditionType{"0": batchv1.JobComplete, "3": batchv1.JobFailed} {
-		name := "ends-with-" + code
-		job := &batchv1.Job{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: r.namespace},
-			Spec: batchv1.JobSpec{BackoffLimit: &none, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-				RestartPolicy: corev1.RestartPolicyNever,
-				Containers:    []corev1.Container{{Name: "main", Image: "tester", Command: []string{"tester", "exit", code}}},
-			}}},
-		}
-		if _, err := r.BatchV1().Jobs(r.namespace).Create(r.Context(), job, metav1.CreateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		r.eventually(name, func() error {
-			job, err := r.BatchV1().Jobs(r.namespace).Get(r.Context(), name, metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
-			for _, condition := range job.Status.Conditions {
-				if condition.Type == wanted && condition.Status == corev1.ConditionTrue {
-					return nil
-				}
-			}
-			return fmt.Errorf("conditions are %v", job.Status.Conditions)
-		})
+		r.runJob("ends-with-"+code, wanted, corev1.Container{Name: "main", Image: "tester", Command: []string{"tester", "exit", code}})
 	}
+}
+
+func TestAProgramThatNeedsLibrariesHasThem(t *testing.T) {
+	t.Parallel()
+	newRig(t).runJob("dynamic", batchv1.JobComplete, corev1.Container{Name: "main", Image: "dynamic"})
+}
+
+// runJob runs a Job and waits until it ends in the way that is wanted.
+func (r *rig) runJob(name string, wanted batchv1.JobConditionType, container corev1.Container) {
+	r.Helper()
+	none := int32(0)
+	job := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: r.namespace},
+		Spec: batchv1.JobSpec{BackoffLimit: &none, Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+			RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{container},
+		}}},
+	}
+	if _, err := r.BatchV1().Jobs(r.namespace).Create(r.Context(), job, metav1.CreateOptions{}); err != nil {
+		r.Fatal(err)
+	}
+	r.eventually(name, func() error {
+		job, err := r.BatchV1().Jobs(r.namespace).Get(r.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, condition := range job.Status.Conditions {
+			if condition.Type == wanted && condition.Status == corev1.ConditionTrue {
+				return nil
+			}
+		}
+		return fmt.Errorf("conditions are %v", job.Status.Conditions)
+	})
 }
 
 func TestACrashingContainerIsStartedAgainEverMoreSlowly(t *testing.T) {

@@ -42,6 +42,7 @@ func withCluster(run func() int) int {
 	}
 	images := cluster.DefaultImages(bin)
 	images["tester"] = cluster.Image{Program: filepath.Join(dir, "tester"), Path: "/usr/local/bin/tester", Entrypoint: []string{"tester"}}
+	images["dynamic"] = cluster.Image{Program: "/bin/true", Path: "/bin/true", Entrypoint: []string{"/bin/true"}}
 	build := exec.Command("go", "build", "-o", dir, "./testdata/tester")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := build.CombinedOutput(); err != nil {

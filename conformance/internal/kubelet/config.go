@@ -36,7 +36,7 @@ type Config struct {
 
 // Image is a program that stands for an image.
 type Image struct {
-	// Program is a file of this machine, statically linked.
+	// Program is a file of this machine.
 	Program string
 	// Path is where the image has it.
 	Path string
@@ -44,6 +44,9 @@ type Image struct {
 	Entrypoint []string
 	// UID is the user of the image.
 	UID int
+	// Libraries are what else of this machine the image has, under the same paths: what a
+	// program needs that is linked dynamically.
+	Libraries []string
 }
 
 const (

@@ -41,12 +41,21 @@ func (c *container) sandboxSpec() (*sandbox.Spec, error) {
 		Hostname: hostnameOf(c.pod),
 		Env:      pairs(variables),
 		Files:    c.systemFiles(),
-		Mounts:   append([]sandbox.Mount{{Source: image.Program, Target: image.Path, ReadOnly: true}}, mounts...),
+		Mounts:   append(image.mounts(), mounts...),
 	}
 	for _, word := range append(slices.Clone(command), c.spec.Args...) {
 		spec.Args = append(spec.Args, expand(word, variables))
 	}
 	return spec, secure(spec, c.pod.Spec.SecurityContext, c.spec.SecurityContext, image)
+}
+
+// mounts are the files of an image.
+func (i *Image) mounts() []sandbox.Mount {
+	mounts := []sandbox.Mount{{Source: i.Program, Target: i.Path, ReadOnly: true}}
+	for _, library := range i.Libraries {
+		mounts = append(mounts, sandbox.Mount{Source: library, Target: library, ReadOnly: true})
+	}
+	return mounts
 }
 
 // systemFiles are the files that a kubelet gives each container.

@@ -6,7 +6,7 @@
 //
 // There are no image layers: the root is an empty tmpfs with the few files that a
 // minimal image has, and the program itself is a file of the machine, bound to the
-// place where the image has it. Programs are therefore linked statically.
+// place where the image has it, as are the libraries of a program that needs some.
 //
 // The work between the new namespaces and the program is done by a small command of
 // its own, because a Go program cannot change these things for itself once it runs,
