@@ -23,7 +23,7 @@ type realWorld struct {
 	client  dynamic.Interface
 }
 
-func newRealWorld(t *testing.T) *realWorld {
+func newRealWorld(t testing.TB) *realWorld {
 	t.Helper()
 	cluster, ok := gwtest.StartCluster(t)
 	if !ok {

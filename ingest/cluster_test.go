@@ -21,7 +21,7 @@ type world struct {
 	api *apitest.Server
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{rig: newRig(t), api: apitest.New(t)}
 	t.Cleanup(w.log.Close)

@@ -26,7 +26,7 @@ import (
 // shelf is a source that is changed by the test, since watching files needs the
 // real clock. It says what differs from what is recorded, as a directory does.
 type shelf struct {
-	t       *testing.T
+	t       testing.TB
 	mu      sync.Mutex
 	objects map[events.Key]manifests.Object
 	changed chan struct{}
@@ -116,7 +116,7 @@ func (s *shelf) change(f func()) {
 
 // rig is a log in memory with the shelf that is recorded in it. Use it in a bubble.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	log     *memlog.Log
 	shelf   *shelf
 	configs map[string]events.StreamConfig
@@ -124,7 +124,7 @@ type rig struct {
 	stalls  chan error
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, log: memlog.New(memlog.Config{}), configs: map[string]events.StreamConfig{}, stalls: make(chan error, 1000),
@@ -234,7 +234,7 @@ func story(list []events.Event) string {
 }
 
 // identity is the uid and the resourceVersion of a recorded object.
-func identity(t *testing.T, e events.Event) string {
+func identity(t testing.TB, e events.Event) string {
 	t.Helper()
 	var o struct {
 		Metadata struct{ UID, ResourceVersion string }
