@@ -190,6 +190,7 @@ metadata: {name: ingest}
 rules:
 - {apiGroups: [gateway.networking.k8s.io], resources: ["*"], verbs: [get, list, watch]}
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}
+- {apiGroups: [certificates.k8s.io], resources: [clustertrustbundles], verbs: [get, list, watch]}
 - {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}
 - {apiGroups: [""], resources: [%s], verbs: [get, list, watch]}
 ---
@@ -202,20 +203,20 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ingest}]
 
 func TestARealClusterThatForbidsAKindIsRecordedInTheRest(t *testing.T) {
 	w := newRealWorld(t)
-	w.apply(fmt.Sprintf(role, "services, secrets, namespaces")) // all that operations.md asks for
+	w.apply(fmt.Sprintf(role, "services, secrets, configmaps, namespaces")) // all that operations.md asks for
 	limited := rest.CopyConfig(w.cluster.Config)
 	limited.Impersonate.UserName = "ingest"
 	w.config.Kubernetes.Config = limited
 	w.start()
 
-	w.apply(fmt.Sprintf(role, "services, namespaces"))
+	w.apply(fmt.Sprintf(role, "services, configmaps, namespaces"))
 	w.cluster.Stop() // a watch that is open goes on although it would not be allowed any more
 	w.cluster.Start()
 	w.until("secrets are said to be forbidden", func() bool { return strings.HasSuffix(w.listings(events.Secrets), "Forbidden") })
 	next := w.after(w.config.Events)
 	w.apply(service("web"))
 	w.awaitOwn(w.config.Events, next, "applied services/web")
-	w.apply(fmt.Sprintf(role, "services, secrets, namespaces"))
+	w.apply(fmt.Sprintf(role, "services, secrets, configmaps, namespaces"))
 	w.until("secrets are read", func() bool { return strings.HasSuffix(w.listings(events.Secrets), "listed") })
 }
 
