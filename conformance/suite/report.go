@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -11,6 +12,22 @@ import (
 
 // date is the one line of a report that is another one each time.
 var date = regexp.MustCompile(`(?m)^date: .*$`)
+
+// inOrder is a report with its profiles in the order of their names: the suite writes
+// them in the order of a map.
+func inOrder(report []byte) ([]byte, error) {
+	var content map[string]any
+	if err := yaml.Unmarshal(report, &content); err != nil {
+		return nil, fmt.Errorf("read the report: %w", err)
+	}
+	profiles, _ := content["profiles"].([]any)
+	name := func(profile any) string {
+		fields, _ := profile.(map[string]any)
+		return fmt.Sprint(fields["name"])
+	}
+	slices.SortFunc(profiles, func(a, b any) int { return strings.Compare(name(a), name(b)) })
+	return yaml.Marshal(content)
+}
 
 // compareReports returns how two reports differ, apart from their dates: nothing, or
 // the lines that only one of them has.
