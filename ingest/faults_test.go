@@ -273,3 +273,19 @@ func TestAWriterEndsAsSoonAsAnotherTakesOver(t *testing.T) {
 	cancel()
 	must(t, <-ended)
 }
+
+func TestAReferenceThatCannotBeReadHoldsUpNothing(t *testing.T) {
+	w := newWorld(t)
+	w.api.Disable(events.ClusterTrustBundles)
+	w.start()
+	next := w.after(w.config.Events)
+	const gateway = `{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: %s, namespace: shop},
+ spec: {gatewayClassName: rutter, listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: "%s"}]}}],
+  tls: {frontend: {default: {validation: {caCertificateRefs: [{group: "%s", kind: %s, name: ca}]}}}}}}
+---
+`
+	w.api.Forbid(events.Secrets)
+	w.api.Apply(fmt.Sprintf(gateway, "a", "no/name", "", "ConfigMap") + fmt.Sprintf(gateway, "b", "..", "certificates.k8s.io", "ClusterTrustBundle") +
+		fmt.Sprintf(gateway, "c", "forbidden", "", "ConfigMap"))
+	w.await(w.config.Events, next, "applied gateways/a, applied gateways/b, applied gateways/c")
+}

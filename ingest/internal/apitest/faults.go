@@ -5,6 +5,7 @@ import "net/http"
 // faults are what a server was told to do wrong. Server.mu guards them.
 type faults struct {
 	forbidden map[string]bool
+	disabled  map[string]bool
 	hidden    map[string]func(name string) bool
 	// noWatchList refuses to stream lists, as older servers do.
 	noWatchList bool
@@ -31,6 +32,9 @@ func (s *Server) Forbid(resource string) {
 
 // Allow ends Forbid.
 func (s *Server) Allow(resource string) { s.fault(func() { delete(s.forbidden, resource) }) }
+
+// Disable is for a kind that this API server does not serve.
+func (s *Server) Disable(resource string) { s.fault(func() { s.disabled[resource] = true }) }
 
 // Hide leaves objects out of lists, although they exist; nil hides nothing.
 func (s *Server) Hide(resource string, hidden func(name string) bool) {

@@ -54,7 +54,7 @@ func New(t testing.TB) *Server {
 	s := &Server{
 		t: t, revision: 1000, objects: map[string]map[string]object{}, lives: map[string]int{},
 		changed: make(chan struct{}), clusterUID: "cluster-1",
-		faults: faults{forbidden: map[string]bool{}, hidden: map[string]func(string) bool{}, asked: map[string]int{}},
+		faults: faults{forbidden: map[string]bool{}, disabled: map[string]bool{}, hidden: map[string]func(string) bool{}, asked: map[string]int{}},
 	}
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.EnableHTTP2 = true
@@ -258,11 +258,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // serves tells whether there is such a kind.
 func (s *Server) serves(req request) bool {
-	if req.group != "gateway.networking.k8s.io" {
-		return true
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if req.group != "gateway.networking.k8s.io" {
+		return !s.disabled[req.resource]
+	}
 	return s.objects["customresourcedefinitions"][req.resource+"."+req.group] != nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,15 +32,15 @@ func NewClient(c *rest.Config) (*Client, error) {
 	c = rest.CopyConfig(c)
 	c.QPS = -1
 	c.WarningHandlerWithContext = rest.NoWarnings{}
-	http, err := rest.HTTPClientFor(c)
+	connection, err := rest.HTTPClientFor(c)
 	if err != nil {
 		return nil, fmt.Errorf("reach the API server: %w", err)
 	}
-	objects, err := dynamic.NewForConfigAndClient(c, http)
+	objects, err := dynamic.NewForConfigAndClient(c, connection)
 	if err != nil {
 		return nil, fmt.Errorf("reach the API server: %w", err)
 	}
-	meta, err := metadata.NewForConfigAndClient(c, http)
+	meta, err := metadata.NewForConfigAndClient(c, connection)
 	if err != nil {
 		return nil, fmt.Errorf("reach the API server: %w", err)
 	}
@@ -106,6 +108,9 @@ func (c *Client) now(ctx context.Context, k kind, version string) (string, error
 
 // get fetches one object; nil where there is none.
 func (c *Client) get(ctx context.Context, k kind, version string, key events.Key) (*unstructured.Unstructured, error) {
+	if len(path.IsValidPathSegmentName(key.Namespace))+len(path.IsValidPathSegmentName(key.Name)) > 0 {
+		return nil, nil // no object has such a name
+	}
 	o, err := c.objects.Resource(k.gvr(version)).Namespace(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
 	if isGone(err, key) {
 		return nil, nil
@@ -120,6 +125,21 @@ func (c *Client) exists(ctx context.Context, k kind, version string, key events.
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// isRefused tells whether the API server has refused a request for good: asking again
+// would be answered alike.
+func isRefused(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= 400 && code < 500
+	}
 }
 
 // isGone tells whether the API server said that exactly this object does not

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -79,7 +78,9 @@ func (f *follower) referred(ctx context.Context, o observed.Object) ([]observed.
 		}
 		to, err := f.fetch(ctx, k, key)
 		switch {
-		case apierrors.IsForbidden(err): // whoever follows that kind says so
+		case isRefused(err):
+			// Whoever wrote o may name what he likes: it holds up nothing else of its kind.
+			f.logger.Warn("what an object refers to cannot be read", "resource", o.Key.Resource, "namespace", o.Key.Namespace, "name", o.Key.Name, "error", err)
 		case err != nil:
 			f.references.forget(fresh...)
 			return nil, fmt.Errorf("fetch %s, to which %s refers: %w", key, o.Key, err)
