@@ -71,6 +71,8 @@ const (
 	ReasonUninstalled = "Uninstalled"
 	// ReasonDeletionsHeld: so much is missing that somebody has to confirm it.
 	ReasonDeletionsHeld = "DeletionsHeld"
+	// ReasonTooLarge: objects are larger than a message of the log.
+	ReasonTooLarge = "TooLarge"
 	// ReasonListIncomplete: the list lacks what exists.
 	ReasonListIncomplete = "ListIncomplete"
 )

@@ -86,6 +86,7 @@ func (s *Service) record(ctx context.Context, changes observed.Changes) error {
 	if err != nil {
 		return err
 	}
+	s.tooLarge.take(&batch, &changes)
 	begun, done := s.brackets(changes.Lists, len(batch.Events) > 0)
 	relist := s.relists(changes.Lists)
 	if relist != nil && s.lists.begin(events.EndpointSlices) {
@@ -110,9 +111,10 @@ func (s *Service) record(ctx context.Context, changes observed.Changes) error {
 	if err := s.append(ctx, s.events, done...); err != nil {
 		return err
 	}
-	s.lists.take(changes.Lists, s.hold)
 	for _, list := range changes.Lists {
-		s.metrics.listed(list.Resource, s.lists.complete(list.Resource) && problemOf(list, s.hold) == nil)
+		problem := s.problemOf(list)
+		s.lists.take(list, problem)
+		s.metrics.listed(list.Resource, s.lists.complete(list.Resource) && problem == nil)
 	}
 	return nil
 }

@@ -105,9 +105,7 @@ func (h *hold) decide(resource string, c *observed.Changes) []observed.Deletion 
 	h.s.metrics.held(resource, len(h.vanished[resource]))
 	if after := h.problems[resource]; !sameProblem(before, after) {
 		h.say(resource, after)
-		if !slices.ContainsFunc(c.Lists, func(l observed.List) bool { return l.Resource == resource && l.Complete }) {
-			c.Lists = append(c.Lists, observed.List{Resource: resource, Complete: true, Restated: true})
-		}
+		restate(c, resource)
 	}
 	return out
 }

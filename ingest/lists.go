@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -56,13 +57,11 @@ func (l *lists) waitsFor() string {
 }
 
 // take notes what was recorded.
-func (l *lists) take(list []observed.List, h *hold) {
-	for _, each := range list {
-		state := l.state[each.Resource]
-		state.problem = problemOf(each, h)
-		if each.Complete {
-			state.open, state.complete, state.whole = false, true, false
-		}
+func (l *lists) take(list observed.List, problem *events.SyncProblem) {
+	state := l.state[list.Resource]
+	state.problem = problem
+	if list.Complete && !list.Restated {
+		state.open, state.complete, state.whole = false, true, false
 	}
 }
 
@@ -87,7 +86,7 @@ func (s *Service) brackets(list []observed.List, changes bool) (begun, done []ev
 		if !each.Complete {
 			continue
 		}
-		sync.Problem = problemOf(*each, s.hold)
+		sync.Problem = s.problemOf(*each)
 		state := s.lists.state[each.Resource]
 		sync.Whole = brackets && state.whole && sync.Problem == nil
 		if brackets || !sameProblem(state.problem, sync.Problem) {
@@ -97,12 +96,10 @@ func (s *Service) brackets(list []observed.List, changes bool) (begun, done []ev
 	return begun, done
 }
 
-// problemOf is what is wrong with a list, or else with what it lacks.
-func problemOf(list observed.List, h *hold) *events.SyncProblem {
-	if list.Problem != nil {
-		return list.Problem
-	}
-	return h.problem(list.Resource)
+// problemOf is what is wrong with a list, or else with what it lacks, or else with
+// what it has.
+func (s *Service) problemOf(list observed.List) *events.SyncProblem {
+	return cmp.Or(list.Problem, s.hold.problem(list.Resource), s.tooLarge.problem(list.Resource))
 }
 
 func sameProblem(a, b *events.SyncProblem) bool {

@@ -20,6 +20,8 @@ type output struct {
 	writer events.Writer
 	index  *index.Index
 	saved  uint64 // the sequence up to which the index is stored
+	// maxData is how many bytes a payload may have.
+	maxData int
 }
 
 const (
@@ -60,32 +62,32 @@ func (s *Service) openOutput(ctx context.Context, name string, stream events.Str
 		return nil, fmt.Errorf("take the lease of %s: %w", name, err)
 	}
 	out := &output{name: name, stream: stream, writer: writer, index: known}
-	if out.index, err = s.caughtUp(ctx, known, broken, name, stream); err != nil {
+	if err := s.catchUp(ctx, out, broken); err != nil {
 		s.release(ctx, out)
 		return nil, err
 	}
 	return out, nil
 }
 
-// caughtUp is the index at the end of the stream, where nobody else writes by now.
-func (s *Service) caughtUp(ctx context.Context, known *index.Index, broken error, name string, stream events.Stream) (*index.Index, error) {
-	info, err := stream.Info(ctx)
+// catchUp brings the index to the end of the stream, where nobody else writes by now.
+// Broken is why following did not do it.
+func (s *Service) catchUp(ctx context.Context, out *output, broken error) error {
+	info, err := out.stream.Info(ctx)
 	if err != nil {
-		return known, fmt.Errorf("open %s: %w", name, err)
+		return fmt.Errorf("open %s: %w", out.name, err)
 	}
+	out.maxData = info.MaxData
 	if broken == nil {
-		if broken = known.CatchUp(ctx, stream, info.Last); broken == nil {
-			return known, nil
-		}
+		broken = out.index.CatchUp(ctx, out.stream, info.Last)
 	}
 	if !errors.Is(broken, events.ErrGap) {
-		return known, broken
+		return broken
 	}
-	fresh, err := index.Load(ctx, s.Bucket, name, stream)
-	if err != nil {
-		return known, err
+	fresh, err := index.Load(ctx, s.Bucket, out.name, out.stream)
+	if err == nil {
+		out.index = fresh
 	}
-	return fresh, nil
+	return err
 }
 
 func (s *Service) guard(stream string, epoch uint64, settings *events.Settings) events.Message {

@@ -115,6 +115,7 @@ type Service struct {
 	recorder          *record.Recorder
 	lists             *lists
 	hold              *hold
+	tooLarge          *tooLarge
 	upkeepAt          time.Time
 
 	mu       sync.Mutex
@@ -215,7 +216,7 @@ func (s *Service) open(ctx context.Context) error {
 		Cluster: s.Cluster, Sealer: s.sealer, Now: s.Now, Events: s.events.index, Endpoints: s.endpoints.index, Dropped: s.metrics.dropped,
 	}
 	s.lists = newLists(s.Settings.Resources, s.events.index.Unrecorded(s.Settings.Resources))
-	s.hold = newHold(s)
+	s.hold, s.tooLarge = newHold(s), newTooLarge(s)
 	s.upkeepAt = time.Now().Add(s.Upkeep)
 	s.setReady(s.lists.waitsFor())
 	return nil
