@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -54,8 +55,14 @@ func (w *realWorld) apply(text string) {
 	w.t.Helper()
 	for _, o := range gwtest.Objects(w.t, text) {
 		object := &unstructured.Unstructured{Object: o}
-		_, err := w.of(object).Apply(w.t.Context(), object.GetName(), object, metav1.ApplyOptions{FieldManager: "tester", Force: true})
-		must(w.t, err)
+		w.until("the API server takes "+object.GetName(), func() bool {
+			_, err := w.of(object).Apply(w.t.Context(), object.GetName(), object, metav1.ApplyOptions{FieldManager: "tester", Force: true})
+			if apierrors.IsInternalError(err) { // just after its start it has no addresses for Services yet
+				return false
+			}
+			must(w.t, err)
+			return true
+		})
 	}
 }
 
