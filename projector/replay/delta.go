@@ -216,12 +216,12 @@ func (d *delta) dropUnclaimed() {
 func (d *delta) empty() bool { return len(d.gateways)+len(d.verdicts)+len(d.gone) == 0 }
 
 // snapshot is the delta in the order in which it is published.
-func (d *delta) snapshot(gone func(gateway string) bool) *routing.Snapshot {
+func (d *delta) snapshot(serves func(gateway string) bool) *routing.Snapshot {
 	s := &routing.Snapshot{Verdicts: d.verdicts, Gone: d.gone}
 	for name, g := range d.gateways {
 		pg := d.p.gateways[name]
 		out := routing.GatewayDelta{Gateway: name, Infrastructure: pg.infrastructure, Digest: pg.sum}
-		if len(pg.resources) == 0 && pg.infrastructure == nil && gone(name) {
+		if len(pg.resources) == 0 && !serves(name) {
 			out.Deleted = true
 			delete(d.p.gateways, name)
 		} else {

@@ -100,7 +100,7 @@ func (e *Engine) Project() *routing.Snapshot {
 	e.addRefused(&change)
 	d := newDelta(e.published)
 	for _, name := range change.Gateways {
-		d.setServed(name, e.tables.Gateway(name) != nil)
+		d.setServed(name, e.serves(name))
 	}
 	retell := map[events.Key]bool{}
 	started = time.Now()
@@ -128,7 +128,7 @@ func (e *Engine) Project() *routing.Snapshot {
 	if e.rebuild {
 		d.dropUnclaimed()
 		for name := range e.published.gateways {
-			d.setServed(name, e.tables.Gateway(name) != nil)
+			d.setServed(name, e.serves(name))
 		}
 	}
 	clear(e.dirty)
@@ -137,11 +137,17 @@ func (e *Engine) Project() *routing.Snapshot {
 	if d.empty() {
 		return nil
 	}
-	snap := d.snapshot(func(gateway string) bool { return e.tables.Gateway(gateway) == nil })
+	snap := d.snapshot(e.serves)
 	snap.Version, snap.Previous = e.state.Version, e.published.version
 	snap.FoldVersion, snap.Time, snap.Chain, snap.Causes = fold.Version, e.state.Time, e.state.Chain, causes
 	e.published.version = snap.Version
 	return snap
+}
+
+// serves tells whether a Gateway has anything to do with Envoys: something that they
+// listen on, or Envoys that are to be there.
+func (e *Engine) serves(gateway string) bool {
+	return e.tables.Gateway(gateway) != nil || e.tables.Infrastructure(gateway) != nil
 }
 
 // takeCauses are the events since what was published last; those before it have
