@@ -18,9 +18,9 @@ import (
 )
 
 // startGRPC adds an endpoint with a gRPC server that knows the health service.
-func (b *backends) startGRPC(t testing.TB, name string) {
+func (b *backends) startGRPC(t testing.TB, name string, options ...grpc.ServerOption) {
 	t.Helper()
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	checks := health.NewServer()
 	checks.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(server, checks)
@@ -37,6 +37,19 @@ func (b *backends) startGRPC(t testing.TB, name string) {
 		}
 	})
 	b.addresses[name] = append(b.addresses[name], l.Addr().String())
+}
+
+// dialGRPC is a client that calls a host through the port 80 of the proxy. Close it.
+func (p *proxy) dialGRPC(host string) *grpc.ClientConn {
+	p.t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", p.ports["port-80"])
+		}))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return conn
 }
 
 func grpcMatch(m route.Match, service, method string) route.Match {
@@ -60,16 +73,10 @@ func TestGRPCRequestsMeetTheirRulesAndOthersDoNot(t *testing.T) {
 	b.startGRPC(t, "grpc")
 	eachLayout(t, w, b, func(t *testing.T, p *proxy) {
 		call := func(host string, headers ...string) codes.Code {
-			conn, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(insecure.NewCredentials()),
-				grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-					return (&net.Dialer{}).DialContext(ctx, "tcp", p.ports["port-80"])
-				}))
-			if err != nil {
-				t.Fatal(err)
-			}
+			conn := p.dialGRPC(host)
 			defer conn.Close()
 			ctx := metadata.AppendToOutgoingContext(t.Context(), headers...)
-			_, err = healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: "grpc"})
+			_, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: "grpc"})
 			return status.Code(err)
 		}
 		if got := call("a.test"); got != codes.OK {

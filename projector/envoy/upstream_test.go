@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -15,8 +14,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -155,34 +152,14 @@ func TestGRPCOverTLS(t *testing.T) {
 	var entries []route.Entry
 	for name, hostname := range map[string]string{"right/grpc": "grpc.internal", "wrong/grpc": "other.internal"} {
 		w.secure(name, route.H2C, ca, hostname)
-		server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&backend)))
-		healthv1.RegisterHealthServer(server, health.NewServer())
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan error, 1)
-		go func() { done <- server.Serve(l) }()
-		t.Cleanup(func() {
-			server.Stop()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		})
-		b.addresses[name] = []string{l.Addr().String()}
+		b.startGRPC(t, name, grpc.Creds(credentials.NewServerTLSFromCert(&backend)))
 		m := grpcMatch(prefix("/"), "", "")
 		m.Headers = []route.ValueMatch{{Name: "x-to", Kind: route.Exact, Value: name}}
 		entries = append(entries, route.Entry{Name: "grpc/default/" + name + "/0", Match: m, Rule: rule(name)})
 	}
 	w.host("http-80", "a.test", entries...)
 	p := serve(t, w, b)
-	conn, err := grpc.NewClient("passthrough:///a.test", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "tcp", p.ports["port-80"])
-		}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := p.dialGRPC("a.test")
 	defer conn.Close()
 	for name, want := range map[string]codes.Code{"right/grpc": codes.OK, "wrong/grpc": codes.Unavailable} {
 		if _, err := healthv1.NewHealthClient(conn).Check(metadata.AppendToOutgoingContext(t.Context(), "x-to", name), &healthv1.HealthCheckRequest{}); status.Code(err) != want {
