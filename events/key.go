@@ -19,6 +19,7 @@ type Key struct {
 const (
 	GatewayClasses  = "gatewayclasses"
 	Gateways        = "gateways"
+	ListenerSets    = "listenersets"
 	HTTPRoutes      = "httproutes"
 	GRPCRoutes      = "grpcroutes"
 	TLSRoutes       = "tlsroutes"

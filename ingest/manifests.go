@@ -29,8 +29,8 @@ func openManifests(c manifests.Config) (manifestReader, error) { return manifest
 
 func (d manifestOrigin) resources() []string {
 	return []string{
-		events.GatewayClasses, events.Gateways, events.HTTPRoutes, events.GRPCRoutes, events.TLSRoutes, events.TCPRoutes,
-		events.UDPRoutes, events.ReferenceGrants, events.BackendTLSPolicies, events.Services,
+		events.GatewayClasses, events.Gateways, events.ListenerSets,
+		events.HTTPRoutes, events.GRPCRoutes, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes, events.ReferenceGrants, events.BackendTLSPolicies, events.Services,
 		events.Secrets, events.ConfigMaps, events.ClusterTrustBundles, events.Namespaces, events.EndpointSlices,
 	}
 }

@@ -63,7 +63,7 @@ func New(t testing.TB) *Server {
 		s.http.CloseClientConnections()
 		s.http.Close()
 	})
-	for _, plural := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes", "referencegrants", "backendtlspolicies"} {
+	for _, plural := range []string{"gatewayclasses", "gateways", "listenersets", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes", "referencegrants", "backendtlspolicies"} {
 		s.Install(plural, "v1.7.0")
 	}
 	return s

@@ -13,7 +13,7 @@ import (
 // Refers tells whether objects of a resource can refer to others that are recorded
 // only for that.
 func Refers(resource string) bool {
-	return resource == events.Gateways || resource == events.BackendTLSPolicies
+	return resource == events.Gateways || resource == events.ListenerSets || resource == events.BackendTLSPolicies
 }
 
 // References are the objects to which an object (its JSON) refers and that are
@@ -26,6 +26,12 @@ func References(resource string, object []byte) ([]events.Key, error) {
 		var gw gatewayv1.Gateway
 		err = json.Unmarshal(object, &gw)
 		r.gateway(&gw)
+	case events.ListenerSets:
+		var set gatewayv1.ListenerSet
+		err = json.Unmarshal(object, &set)
+		for _, l := range set.Spec.Listeners {
+			r.listener(set.Namespace, l.TLS)
+		}
 	case events.BackendTLSPolicies:
 		var policy gatewayv1.BackendTLSPolicy
 		err = json.Unmarshal(object, &policy)
@@ -53,19 +59,14 @@ func (r *references) add(group, kind, namespace string, other *gatewayv1.Namespa
 
 func (r *references) gateway(gw *gatewayv1.Gateway) {
 	for _, l := range gw.Spec.Listeners {
-		if l.TLS == nil {
-			continue
-		}
-		for _, ref := range l.TLS.CertificateRefs {
-			r.certificate(gw, ref)
-		}
+		r.listener(gw.Namespace, l.TLS)
 	}
 	tls := gw.Spec.TLS
 	if tls == nil {
 		return
 	}
 	if tls.Backend != nil && tls.Backend.ClientCertificateRef != nil {
-		r.certificate(gw, *tls.Backend.ClientCertificateRef)
+		r.certificate(gw.Namespace, *tls.Backend.ClientCertificateRef)
 	}
 	if tls.Frontend == nil {
 		return
@@ -76,7 +77,16 @@ func (r *references) gateway(gw *gatewayv1.Gateway) {
 	}
 }
 
-func (r *references) certificate(gw *gatewayv1.Gateway, ref gatewayv1.SecretObjectReference) {
+func (r *references) listener(namespace string, tls *gatewayv1.ListenerTLSConfig) {
+	if tls == nil {
+		return
+	}
+	for _, ref := range tls.CertificateRefs {
+		r.certificate(namespace, ref)
+	}
+}
+
+func (r *references) certificate(namespace string, ref gatewayv1.SecretObjectReference) {
 	group, kind := "", "Secret"
 	if ref.Group != nil {
 		group = string(*ref.Group)
@@ -84,7 +94,7 @@ func (r *references) certificate(gw *gatewayv1.Gateway, ref gatewayv1.SecretObje
 	if ref.Kind != nil {
 		kind = string(*ref.Kind)
 	}
-	r.add(group, kind, gw.Namespace, ref.Namespace, ref.Name)
+	r.add(group, kind, namespace, ref.Namespace, ref.Name)
 }
 
 func (r *references) validation(gw *gatewayv1.Gateway, v *gatewayv1.FrontendTLSValidation) {

@@ -52,6 +52,7 @@ func kinds() []kind {
 		},
 		gateway("GatewayClass", events.GatewayClasses),
 		gateway("Gateway", events.Gateways),
+		gateway("ListenerSet", events.ListenerSets),
 		gateway("HTTPRoute", events.HTTPRoutes),
 		gateway("GRPCRoute", events.GRPCRoutes),
 		gateway("TLSRoute", events.TLSRoutes),

@@ -272,7 +272,7 @@ func (c *changes) sorted() observed.Changes {
 func order(resource string) int {
 	first := []string{
 		events.CustomResourceDefinitions, events.Namespaces, events.Secrets, events.Services, events.EndpointSlices,
-		events.ReferenceGrants, events.GatewayClasses, events.Gateways,
+		events.ReferenceGrants, events.GatewayClasses, events.Gateways, events.ListenerSets,
 	}
 	if i := slices.Index(first, resource); i >= 0 {
 		return i

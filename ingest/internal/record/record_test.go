@@ -137,6 +137,19 @@ func TestSecretsWaitForAGatewayAndThenGoAheadOfIt(t *testing.T) {
 	}
 }
 
+func TestAListenerSetIsAReferrerOfSecretsToo(t *testing.T) {
+	r := newRig(t)
+	set := `{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: set, namespace: team}, spec: {parentRef: {name: gw, namespace: shop},
+  listeners: [{name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert, namespace: shop}, {name: other}]}}]}}`
+	r.apply("s.yaml", secret(t, "cert")+"\n---\n"+secret(t, "other"))
+	if got, want := keys(r.apply("set.yaml", set)), "applied secrets/shop/cert, applied listenersets/team/set"; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+	if got, want := keys(r.apply("s.yaml", strings.ReplaceAll(secret(t, "other"), "namespace: shop", "namespace: team"))), "applied secrets/team/other"; got != want {
+		t.Errorf("recorded %s, want %s", got, want)
+	}
+}
+
 func TestASecretThatIsDeletedWhileItWaitsIsForgotten(t *testing.T) {
 	r := newRig(t)
 	r.apply("s.yaml", secret(t, "cert"))

@@ -48,7 +48,7 @@ func newSealer(t *testing.T) *keypair.Sealer {
 }
 
 var resources = map[string]string{
-	"Gateway": events.Gateways, "HTTPRoute": events.HTTPRoutes, "Service": events.Services, "Secret": events.Secrets,
+	"Gateway": events.Gateways, "ListenerSet": events.ListenerSets, "HTTPRoute": events.HTTPRoutes, "Service": events.Services, "Secret": events.Secrets,
 	"ConfigMap": events.ConfigMaps, "EndpointSlice": events.EndpointSlices, "Namespace": events.Namespaces,
 	"BackendTLSPolicy": events.BackendTLSPolicies, "ClusterTrustBundle": events.ClusterTrustBundles,
 }
