@@ -156,6 +156,9 @@ func printRule(out *bytes.Buffer, r describe.Rule) {
 func printVerdict(out *bytes.Buffer, v routing.Verdict) {
 	fmt.Fprintf(out, "%s generation %d\n", v.Object, v.Generation)
 	printConditions(out, "  ", v.Conditions)
+	if v.AttachedListenerSets != nil {
+		fmt.Fprintf(out, "  %d attached ListenerSets\n", *v.AttachedListenerSets)
+	}
 	for _, l := range v.Listeners {
 		kinds := []string{}
 		for _, k := range l.SupportedKinds {
@@ -165,7 +168,11 @@ func printVerdict(out *bytes.Buffer, v routing.Verdict) {
 		printConditions(out, "    ", l.Conditions)
 	}
 	for _, p := range v.Parents {
-		fmt.Fprintf(out, "  parent %s\n", p.Gateway)
+		if p.Ref.Kind != nil && *p.Ref.Kind != "Gateway" {
+			fmt.Fprintf(out, "  parent %s %s of %s\n", *p.Ref.Kind, p.Ref.Name, p.Gateway)
+		} else {
+			fmt.Fprintf(out, "  parent %s\n", p.Gateway)
+		}
 		printConditions(out, "    ", p.Conditions)
 	}
 	for _, a := range v.Ancestors {

@@ -50,7 +50,27 @@ func stored() map[string]*routing.Snapshot {
 		}},
 	}}
 	policed.VerdictDigest = policed.VerdictDigest.Add(policed.Verdicts[0].Digest())
-	return map[string]*routing.Snapshot{"snapshot": snapshot(plain), "snapshot.provisioned": snapshot(provisioned), "snapshot.policy": policed}
+	return map[string]*routing.Snapshot{
+		"snapshot": snapshot(plain), "snapshot.provisioned": snapshot(provisioned), "snapshot.policy": policed, "snapshot.listenersets": listenerSets(),
+	}
+}
+
+// listenerSets are a Gateway and a ListenerSet of it.
+func listenerSets() *routing.Snapshot {
+	attached := int32(1)
+	accepted := []routing.Condition{{Type: "Accepted", Status: "True", Reason: "Accepted", Message: "Yes."}}
+	verdicts := []routing.Verdict{
+		{Object: events.Key{Resource: events.Gateways, Namespace: "shop", Name: "gw"}, UID: "6f1c", Generation: 3, Since: 5, Conditions: accepted, AttachedListenerSets: &attached},
+		{
+			Object: events.Key{Resource: events.ListenerSets, Namespace: "team", Name: "set"}, UID: "7a2d", Generation: 1, Since: 6, Gateway: "shop/gw", Conditions: accepted,
+			Listeners: []routing.ListenerVerdict{{Name: "web", SupportedKinds: []routing.GroupKind{{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}}, AttachedRoutes: 2, Conditions: accepted}},
+		},
+	}
+	s := &routing.Snapshot{Version: version(7), FoldVersion: 1, Time: time.Date(2026, 11, 23, 4, 5, 6, 789_000_001, time.UTC), Causes: []uint64{6, 7}, Verdicts: verdicts}
+	for _, v := range verdicts {
+		s.VerdictDigest = s.VerdictDigest.Add(v.Digest())
+	}
+	return s
 }
 
 // Every stored form is written as it was, byte for byte, and read as what it meant:

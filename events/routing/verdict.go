@@ -17,13 +17,18 @@ type Verdict struct {
 	// that holds a version at or after it runs it.
 	Since uint64 `json:"since"`
 
-	// Conditions of a GatewayClass or a Gateway.
+	// Gateway is the namespace/name of the Gateway that a ListenerSet leads to.
+	Gateway string `json:"gateway,omitempty"`
+	// Conditions of a GatewayClass, a Gateway or a ListenerSet.
 	Conditions []Condition `json:"conditions,omitempty"`
 	// Addresses of a Gateway.
 	Addresses []string `json:"addresses,omitempty"`
 	// Features of a GatewayClass: status.supportedFeatures, sorted.
 	Features []string `json:"features,omitempty"`
-	// Listeners of a Gateway, in the order of its spec.
+	// AttachedListenerSets counts the ListenerSets that a Gateway accepts; nil where it
+	// allows none.
+	AttachedListenerSets *int32 `json:"attachedListenerSets,omitempty"`
+	// Listeners of a Gateway or a ListenerSet, in the order of its spec.
 	Listeners []ListenerVerdict `json:"listeners,omitempty"`
 	// Parents of a route, in the order of its spec; only those that are ours.
 	Parents []ParentVerdict `json:"parents,omitempty"`
@@ -53,7 +58,7 @@ type Condition struct {
 	Message string `json:"message"`
 }
 
-// ListenerVerdict becomes an entry of status.listeners of a Gateway.
+// ListenerVerdict becomes an entry of status.listeners of a Gateway or a ListenerSet.
 type ListenerVerdict struct {
 	Name           string      `json:"name"`
 	SupportedKinds []GroupKind `json:"supportedKinds"`

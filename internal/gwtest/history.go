@@ -89,12 +89,14 @@ func (h *History) listed() events.Event {
 
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(19) {
+	switch h.rng.IntN(21) {
 	case 0:
 		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
 			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
 	case 1, 2:
 		return events.Key{Resource: events.Gateways, Namespace: namespace, Name: "gw"}, map[string]any{"spec": h.gateway()}
+	case 19, 20:
+		return events.Key{Resource: events.ListenerSets, Namespace: namespace, Name: pick(h, "set1", "set2")}, map[string]any{"spec": h.listenerSet()}
 	case 3:
 		return events.Key{Resource: events.ReferenceGrants, Namespace: namespace, Name: pick(h, "g1", "g2")}, map[string]any{"spec": h.grant()}
 	case 4:
@@ -135,25 +137,6 @@ func (h *History) hostname() string {
 }
 
 func (h *History) gateway() map[string]any {
-	var listeners []any
-	for i := range 1 + h.rng.IntN(4) {
-		l := map[string]any{"name": fmt.Sprintf("l%d", i), "port": pick(h, 80, 81, 443), "protocol": pick(h, "HTTP", "HTTP", "HTTPS", "TLS", "TCP", "UDP", "own")}
-		if h.chance(70) {
-			l["hostname"] = h.hostname()
-		}
-		switch l["protocol"] {
-		case "HTTPS", "TLS":
-			l["tls"] = map[string]any{"mode": pick(h, "Terminate", "Passthrough"), "certificateRefs": []any{map[string]any{"name": "cert", "namespace": pick(h, "a", "b")}}}
-		case "TCP", "UDP":
-			delete(l, "hostname")
-		}
-		namespaces := map[string]any{"from": pick(h, "Same", "All", "Selector")}
-		if namespaces["from"] == "Selector" {
-			namespaces["selector"] = map[string]any{"matchLabels": map[string]any{"team": "x"}}
-		}
-		l["allowedRoutes"] = map[string]any{"namespaces": namespaces}
-		listeners = append(listeners, l)
-	}
 	validation := func() map[string]any {
 		kind := pick(h, "ConfigMap", "ConfigMap", "Service")
 		return map[string]any{"validation": map[string]any{
@@ -168,7 +151,10 @@ func (h *History) gateway() map[string]any {
 	if h.chance(30) {
 		tls["frontend"] = map[string]any{"default": validation(), "perPort": []any{map[string]any{"port": 443, "tls": pick(h, validation(), map[string]any{})}}}
 	}
-	spec := map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": listeners, "tls": tls}
+	spec := map[string]any{"gatewayClassName": pick(h, "ours", "ours", "ours", "foreign"), "listeners": h.listeners(), "tls": tls}
+	if h.chance(80) {
+		spec["allowedListeners"] = map[string]any{"namespaces": h.namespaces("None", "Same", "All", "All", "Selector")}
+	}
 	if h.chance(30) {
 		spec["addresses"] = []any{map[string]any{"type": pick(h, "IPAddress", "Hostname", "example.com/x"), "value": pick(h, "", "127.0.0.1", "192.0.2.1")}}
 	}
@@ -176,6 +162,42 @@ func (h *History) gateway() map[string]any {
 		spec["infrastructure"] = map[string]any{"labels": map[string]any{"tier": pick(h, "1", "2")}}
 	}
 	return spec
+}
+
+func (h *History) listenerSet() map[string]any {
+	parent := map[string]any{"name": "gw", "kind": pick(h, "Gateway", "Gateway", "Gateway", "Other")}
+	if h.chance(60) {
+		parent["namespace"] = pick(h, "a", "b")
+	}
+	return map[string]any{"parentRef": parent, "listeners": h.listeners()}
+}
+
+// listeners are of a Gateway or a ListenerSet: their names repeat.
+func (h *History) listeners() []any {
+	var listeners []any
+	for i := range 1 + h.rng.IntN(4) {
+		l := map[string]any{"name": fmt.Sprintf("l%d", i), "port": pick(h, 80, 81, 443), "protocol": pick(h, "HTTP", "HTTP", "HTTPS", "TLS", "TCP", "UDP", "own")}
+		if h.chance(70) {
+			l["hostname"] = h.hostname()
+		}
+		switch l["protocol"] {
+		case "HTTPS", "TLS":
+			l["tls"] = map[string]any{"mode": pick(h, "Terminate", "Passthrough"), "certificateRefs": []any{map[string]any{"name": "cert", "namespace": pick(h, "a", "b")}}}
+		case "TCP", "UDP":
+			delete(l, "hostname")
+		}
+		l["allowedRoutes"] = map[string]any{"namespaces": h.namespaces("Same", "All", "Selector")}
+		listeners = append(listeners, l)
+	}
+	return listeners
+}
+
+func (h *History) namespaces(from ...string) map[string]any {
+	namespaces := map[string]any{"from": pick(h, from...)}
+	if namespaces["from"] == "Selector" {
+		namespaces["selector"] = map[string]any{"matchLabels": map[string]any{"team": "x"}}
+	}
+	return namespaces
 }
 
 // provisioned is a Service that may be that of a Gateway.
@@ -192,7 +214,7 @@ func (h *History) provisioned() map[string]any {
 
 func (h *History) grant() map[string]any {
 	return map[string]any{
-		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "GRPCRoute", "TLSRoute", "UDPRoute", "Gateway"), "namespace": pick(h, "a", "b")}},
+		"from": []any{map[string]any{"group": "gateway.networking.k8s.io", "kind": pick(h, "HTTPRoute", "GRPCRoute", "TLSRoute", "UDPRoute", "Gateway", "ListenerSet"), "namespace": pick(h, "a", "b")}},
 		"to":   []any{map[string]any{"group": "", "kind": pick(h, "Service", "Secret", "ConfigMap")}},
 	}
 }
@@ -201,6 +223,9 @@ func (h *History) route() map[string]any {
 	var parents, hostnames, rules []any
 	for range 1 + h.rng.IntN(2) {
 		p := map[string]any{"name": "gw", "namespace": pick(h, "a", "b")}
+		if h.chance(30) {
+			p["kind"], p["name"] = "ListenerSet", pick(h, "set1", "set2")
+		}
 		if h.chance(20) {
 			p["sectionName"] = pick(h, "l0", "l1")
 		}

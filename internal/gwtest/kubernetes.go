@@ -228,7 +228,7 @@ func (k *kubernetes) install(config *rest.Config) {
 			return client.Post().AbsPath("/apis/apiextensions.k8s.io/v1/customresourcedefinitions").Body(data).Do(ctx).Error()
 		})
 	}
-	for _, resource := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes"} {
+	for _, resource := range []string{"gatewayclasses", "gateways", "listenersets", "httproutes", "grpcroutes"} {
 		k.eventually(ctx, func() error {
 			return client.Get().AbsPath("/apis/gateway.networking.k8s.io/v1/" + resource).Do(ctx).Error()
 		})

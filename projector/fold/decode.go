@@ -22,6 +22,8 @@ func (o *Object) decode(data []byte) error {
 		return decodeAs[gatewayv1.GatewayClass](o, data)
 	case events.Gateways:
 		return decodeAs[gatewayv1.Gateway](o, data)
+	case events.ListenerSets:
+		return decodeTo(o, data, func(l *gatewayv1.ListenerSet) *gatewayv1.ListenerSetSpec { return new(l.Spec) })
 	case events.HTTPRoutes:
 		return decodeTo(o, data, func(r *gatewayv1.HTTPRoute) *gatewayv1.HTTPRouteSpec { return new(r.Spec) })
 	case events.GRPCRoutes:

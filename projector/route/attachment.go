@@ -33,9 +33,6 @@ type memberID struct{ gateway, listener, pattern string }
 
 func (m memberID) node() node { return node{membersNode, m.gateway, m.listener, m.pattern} }
 
-// listenerID names a listener of a Gateway.
-type listenerID struct{ gateway, listener string }
-
 func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 	spec := routeOf(r, key)
 	if spec == nil {
@@ -45,18 +42,18 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 	var parents []routing.ParentVerdict
 	var resolvedRules *ruleSet
 	for _, ref := range spec.parents {
-		name, g := parentGateway(r, key, ref)
-		if g == nil {
+		to := parentNamed(r, key, ref)
+		if to == nil {
 			continue
 		}
 		if resolvedRules == nil {
 			resolvedRules = spec.resolve(r)
 		}
-		p := a.attach(r, key, spec, ref, name, g)
+		p := a.attach(r, key, spec, ref, to)
 		if p.ok() {
 			p = resolvedRules.invalid()
 		}
-		parents = append(parents, routing.ParentVerdict{Ref: parentRef(ref), Gateway: name, Conditions: resolvedRules.conditions(p)})
+		parents = append(parents, routing.ParentVerdict{Ref: parentRef(ref), Gateway: to.gateway, Conditions: resolvedRules.conditions(p)})
 	}
 	if resolvedRules == nil {
 		return a
@@ -72,40 +69,47 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 	return a
 }
 
-// parentGateway is the Gateway that a parentRef leads to, if it is one of ours.
-func parentGateway(r *reader, route events.Key, ref gatewayv1.ParentReference) (string, *gateway) {
-	if or(ref.Group, gatewayv1.GroupName) != gatewayv1.GroupName || or(ref.Kind, "Gateway") != "Gateway" {
-		return "", nil
+// parentNamed is the Gateway or ListenerSet that a parentRef leads to, if it is one of ours.
+func parentNamed(r *reader, route events.Key, ref gatewayv1.ParentReference) *parent {
+	if or(ref.Group, gatewayv1.GroupName) != gatewayv1.GroupName {
+		return nil
 	}
-	name := or(ref.Namespace, route.Namespace) + "/" + string(ref.Name)
-	return name, r.gateway(name)
+	for resource, kind := range parentKinds { //determinism: at most one is of the kind
+		if or(ref.Kind, "Gateway") == kind {
+			return r.parent(events.Key{Resource: resource, Namespace: or(ref.Namespace, route.Namespace), Name: string(ref.Name)})
+		}
+	}
+	return nil
 }
 
 // attach binds the route to the listeners that a parentRef selects, and says why
-// to none (RouteConditionAccepted).
-func (a *attachment) attach(r *reader, key events.Key, spec *routeSpec, ref gatewayv1.ParentReference, name string, g *gateway) problem {
+// to none (RouteConditionAccepted). Those of a Gateway and of its ListenerSets are
+// selected by different parentRefs.
+func (a *attachment) attach(r *reader, key events.Key, spec *routeSpec, ref gatewayv1.ParentReference, to *parent) problem {
+	if !to.refuses.ok() {
+		return to.refuses
+	}
 	var selected, allowed, bound int
-	gatewayNamespace, _, _ := strings.Cut(name, "/")
-	for _, l := range g.listeners {
+	for _, l := range to.listeners {
 		if ref.SectionName != nil && *ref.SectionName != l.name || ref.Port != nil && *ref.Port != l.port {
 			continue
 		}
 		selected++
-		if !l.allows(r, gatewayNamespace, spec.kind, key.Namespace) {
+		if !l.allows(r, to.key.Namespace, spec.kind, key.Namespace) {
 			continue
 		}
 		allowed++
-		if a.bind(name, g, l, spec.hostnames) {
+		if a.bind(r, to.gateway, l, spec.hostnames) {
 			bound++
 		}
 	}
 	switch {
 	case selected == 0:
-		return problem{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("The Gateway %s has no listener %s.", name, wanted(ref))}
+		return problem{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("The %s has no listener %s.", to.name(), wanted(ref))}
 	case allowed == 0:
-		return problem{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("No listener of the Gateway %s allows %ss from the namespace %s (allowedRoutes).", name, spec.kind, key.Namespace)}
+		return problem{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("No listener of the %s allows %ss from the namespace %s (allowedRoutes).", to.name(), spec.kind, key.Namespace)}
 	case bound == 0:
-		return problem{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("No listener of the Gateway %s has a hostname that intersects with those of the route.", name)}
+		return problem{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("No listener of the %s has a hostname that intersects with those of the route.", to.name())}
 	}
 	return problem{}
 }
@@ -124,7 +128,7 @@ func wanted(ref gatewayv1.ParentReference) string {
 // bind adds the hostnames of the route that intersect with those of the listener
 // and tells whether there is one. Hostnames that another listener owns are bound
 // but never reached.
-func (a *attachment) bind(name string, g *gateway, l *listener, hostnames []gatewayv1.Hostname) bool {
+func (a *attachment) bind(r *reader, gateway string, l *listener, hostnames []gatewayv1.Hostname) bool {
 	patterns := []string{anyHost}
 	if len(hostnames) > 0 {
 		patterns = nil
@@ -139,11 +143,11 @@ func (a *attachment) bind(name string, g *gateway, l *listener, hostnames []gate
 			continue
 		}
 		bound = true
-		served := l.served && g.owner(l.port, transportOf(l.protocol), hostname) == l
-		a.bound = appendNew(a.bound, binding{name, l.passthrough, served})
-		a.members = appendNew(a.members, memberID{name, string(l.name), pattern})
+		served := l.served && r.owner(gateway, spot{l.port, transportOf(l.protocol), hostname}, l.hostname) == nil
+		a.bound = appendNew(a.bound, binding{gateway, l.passthrough, served})
+		a.members = appendNew(a.members, memberID{gateway, l.id, pattern})
 		if served {
-			a.hosts = appendNew(a.hosts, HostID{name, l.chain(), hostname})
+			a.hosts = appendNew(a.hosts, HostID{gateway, l.chain(), hostname})
 		}
 	}
 	return bound

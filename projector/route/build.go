@@ -44,6 +44,8 @@ func (b *builder) seed(key events.Key) {
 		g.mark(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
 	case events.BackendTLSPolicies:
 		g.mark(policyOf(key))
+	case events.ListenerSets:
+		g.mark(listenerSetOf(key))
 	case events.ReferenceGrants:
 		b.indexGrant(key)
 		g.touch(node{layer: grantsNode, a: key.Namespace})
@@ -95,6 +97,12 @@ func (b *builder) recompute(v *vertex) {
 	case gatewayNode:
 		r.own = objectOf(gatewayKey(n.a))
 		b.setGateway(n, t.computeGateway(r, n.a))
+	case listenerSetNode:
+		key := events.Key{Resource: events.ListenerSets, Namespace: n.a, Name: n.b}
+		r.own = objectOf(key)
+		b.setListenerSet(n, key, t.computeListenerSet(r, key))
+	case mergedNode:
+		b.setMerged(n.a, t.computeMerged(r, n.a))
 	case attachmentNode:
 		key := events.Key{Resource: n.a, Namespace: n.b, Name: n.c}
 		r.own = objectOf(key)
@@ -113,7 +121,7 @@ func (b *builder) recompute(v *vertex) {
 			b.change.Secrets = append(b.change.Secrets, id)
 		}
 	case verdictNode:
-		b.setGatewayVerdict(n.a)
+		b.setParentVerdict(events.Key{Resource: n.a, Namespace: n.b, Name: n.c})
 	case policyVerdictNode:
 		key := events.Key{Resource: events.BackendTLSPolicies, Namespace: n.a, Name: n.b}
 		b.setVerdict(key, t.computePolicyVerdict(r, key))

@@ -12,13 +12,13 @@ import (
 // resolveCertificates finds the Secrets of a terminating listener
 // (ListenerTLSConfig.certificateRefs). Those that can be used are served even
 // when others cannot.
-func (l *listener) resolveCertificates(r *reader, gw *gatewayv1.Gateway, tls *gatewayv1.ListenerTLSConfig) {
+func (l *listener) resolveCertificates(r *reader, object events.Key, tls *gatewayv1.ListenerTLSConfig) {
 	if tls == nil || len(tls.CertificateRefs) == 0 {
 		l.resolved = problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), "tls.certificateRefs is empty; name a Secret of type kubernetes.io/tls."}
 		return
 	}
 	for _, ref := range tls.CertificateRefs {
-		name, p := resolveCertificate(r, gw, ref)
+		name, p := resolveCertificate(r, object, ref)
 		if p.ok() {
 			l.certificates = append(l.certificates, name)
 		} else if l.resolved.ok() {
@@ -27,21 +27,21 @@ func (l *listener) resolveCertificates(r *reader, gw *gatewayv1.Gateway, tls *ga
 	}
 }
 
-func resolveCertificate(r *reader, gw *gatewayv1.Gateway, ref gatewayv1.SecretObjectReference) (string, problem) {
+func resolveCertificate(r *reader, object events.Key, ref gatewayv1.SecretObjectReference) (string, problem) {
 	invalid := func(format string, args ...any) (string, problem) {
 		return "", problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), fmt.Sprintf(format, args...)}
 	}
-	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Secret"), or(ref.Namespace, gw.Namespace)
+	group, kind, namespace := or(ref.Group, ""), or(ref.Kind, "Secret"), or(ref.Namespace, object.Namespace)
 	if group != "" || kind != "Secret" {
 		return invalid("certificateRefs names a %s of group %q; only Secrets can hold certificates.", kind, group)
 	}
 	key := events.Key{Resource: events.Secrets, Namespace: namespace, Name: string(ref.Name)}
 	name := namespace + "/" + key.Name
 	if !r.granted(reference{
-		fromGroup: gatewayv1.GroupName, fromKind: "Gateway", fromNamespace: gw.Namespace,
+		fromGroup: gatewayv1.GroupName, fromKind: parentKinds[object.Resource], fromNamespace: object.Namespace,
 		toGroup: "", toKind: "Secret", to: key,
 	}) {
-		return "", problem{string(gatewayv1.ListenerReasonRefNotPermitted), fmt.Sprintf("The Secret %s is in another namespace, and no ReferenceGrant there permits Gateways of %s to use it.", name, gw.Namespace)}
+		return "", problem{string(gatewayv1.ListenerReasonRefNotPermitted), fmt.Sprintf("The Secret %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, parentKinds[object.Resource], object.Namespace)}
 	}
 	_, secret := get[events.Secret](r, key)
 	switch {

@@ -1,9 +1,7 @@
 package route
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -12,40 +10,27 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// gateway is a Gateway of one of our classes, resolved.
+// gateway is a Gateway of one of our classes by itself: before its listeners meet
+// those of its ListenerSets (see merge.go).
 type gateway struct {
-	// public is what Envoy listens on; nil when nothing can be served.
-	public *Gateway
-	// infrastructure is what its Envoys need around them; nil when it is not
-	// accepted, or where none are provisioned.
+	key           events.Key
+	spec          *gatewayv1.GatewaySpec
+	layout        Layout
+	listenAddress string
+	// accepted is why it is not accepted, programmed why it cannot be reached as it
+	// asks for. serves tells whether its listeners and those of its ListenerSets can be
+	// served at all.
+	accepted, programmed problem
+	serves               bool
+	listeners            []*listener // with what concerns each alone
+	// infrastructure is what its Envoys need around them for its own listeners; nil
+	// when it is not accepted, or where none are provisioned.
 	infrastructure *routing.Infrastructure
-	listeners      []*listener
 	// clientCertificate is the Secret that it presents to backends; "" for none.
+	// Unresolved is why it is not there.
 	clientCertificate string
-	verdict           routing.Verdict // without attachedRoutes
-}
-
-// served are the listeners that requests can reach.
-func (g *gateway) served(port int32, over transport) []*listener {
-	var out []*listener
-	for _, l := range g.listeners {
-		if l.served && l.port == port && transportOf(l.protocol) == over {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-// owner is the one listener of a port that answers hostname: the most specific
-// (GatewaySpec.listeners, "Listener Isolation"). Nil if none does.
-func (g *gateway) owner(port int32, over transport, hostname string) *listener {
-	var best *listener
-	for _, l := range g.served(port, over) {
-		if covers(l.hostname, hostname) && (best == nil || covers(best.hostname, l.hostname)) {
-			best = l
-		}
-	}
-	return best
+	unresolved        problem
+	verdict           routing.Verdict // identity and addresses
 }
 
 // gatewayKey is the key of a Gateway that is named namespace/name.
@@ -64,46 +49,26 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 	if c == nil {
 		return nil
 	}
-	g := &gateway{verdict: *newVerdict(o)}
-	for i := range gw.Spec.Listeners {
-		g.listeners = append(g.listeners, newListener(r, gw, &gw.Spec.Listeners[i]))
-	}
-	findConflicts(g.listeners)
-
 	settings := r.settings()
 	want := requestsOf(gw)
-	accepted, programmed := gatewayProblem(gw, c, want), problem{}
-	serves := accepted.ok()
+	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, accepted: gatewayProblem(gw, c, want), verdict: *newVerdict(o)}
+	for i := range gw.Spec.Listeners {
+		g.listeners = append(g.listeners, newListener(r, g, key, &gw.Spec.Listeners[i]))
+	}
+	g.serves = g.accepted.ok()
 	switch {
 	case !settings.Provisioned:
 		g.verdict.Addresses = []string{settings.ListenAddress}
-		programmed = want.elsewhere(settings.ListenAddress)
-		serves = serves && programmed.ok()
-	case accepted.ok():
+		g.programmed = want.elsewhere(settings.ListenAddress)
+		g.serves = g.serves && g.programmed.ok()
+	case g.accepted.ok():
 		// An address that is missing stops no listener: what can be reached goes on.
 		want = want.forService()
 		g.infrastructure = infrastructureOf(o, gw, want.addresses, settings)
-		g.verdict.Addresses, programmed = addressesOf(r, o, g.infrastructure.Name, want)
+		g.verdict.Addresses, g.programmed = addressesOf(r, o, g.infrastructure.Name, want)
 	}
-	for _, l := range g.listeners {
-		l.settle(serves)
-		g.verdict.Listeners = append(g.verdict.Listeners, l.verdict())
-	}
-	certificate, unresolved := clientCertificate(r, gw)
-	g.clientCertificate = certificate
-	g.verdict.Conditions = append(gatewayConditions(g.listeners, accepted, programmed, unresolved), insecureClients(gw)...)
-	if chains := chainsOf(g.listeners); len(chains) > 0 {
-		g.public = &Gateway{Key: key, Layout: c.layout, ListenAddress: settings.ListenAddress, Chains: chains}
-	}
+	g.clientCertificate, g.unresolved = g.resolveClientCertificate(r)
 	return g
-}
-
-// built is the infrastructure of a Gateway that may not exist.
-func (g *gateway) built() *routing.Infrastructure {
-	if g == nil {
-		return nil
-	}
-	return g.infrastructure
 }
 
 // gatewayProblem is the reason for which a Gateway is not accepted.
@@ -157,64 +122,4 @@ func gatewayConditions(listeners []*listener, accepted, programmed, resolved pro
 		conditions = append(conditions, condition(string(gatewayv1.GatewayConditionProgrammed), false, programmed.reason, programmed.message))
 	}
 	return conditions
-}
-
-// chainsOf are the Envoy filter chains of the listeners that are served.
-func chainsOf(listeners []*listener) []Chain {
-	chains := map[string]Chain{}
-	for _, l := range listeners {
-		if l.served {
-			chains[l.chain()] = Chain{
-				ID: l.chain(), Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
-				ServerName: l.serverName(), Certificates: l.certificates, Clients: l.clients,
-			}
-		}
-	}
-	sorted := make([]Chain, 0, len(chains))
-	for _, c := range chains { //determinism: sorted below
-		sorted = append(sorted, c)
-	}
-	slices.SortFunc(sorted, func(a, b Chain) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.ID, b.ID)) })
-	return sorted
-}
-
-// hosts are the virtual hosts that a Gateway has before any route: one per
-// listener hostname, which answers 404 until a route attaches, and in each HTTPS
-// chain those of the other listeners, which answer 421. A stream has none.
-func (g *gateway) hosts() []HostID {
-	if g == nil || g.public == nil {
-		return nil
-	}
-	name := g.public.Name()
-	var hosts []HostID
-	for _, l := range g.listeners {
-		if !l.served || l.stream() != "" {
-			continue
-		}
-		hosts = append(hosts, HostID{name, l.chain(), l.hostname})
-		if l.protocol == gatewayv1.HTTPSProtocolType {
-			for _, other := range g.served(l.port, overTLS) {
-				hosts = append(hosts, HostID{name, l.chain(), other.hostname})
-			}
-		}
-	}
-	return hosts
-}
-
-// secrets are the certificates that a Gateway presents to clients, and by which it
-// validates theirs.
-func (g *gateway) secrets() []SecretID {
-	if g == nil || g.public == nil {
-		return nil
-	}
-	var secrets []SecretID
-	for _, c := range g.public.Chains {
-		for _, certificate := range c.Certificates {
-			secrets = append(secrets, SecretID{g.public.Name(), certificate})
-		}
-		if c.Clients != nil {
-			secrets = append(secrets, SecretID{g.public.Name(), c.Clients.CA})
-		}
-	}
-	return secrets
 }

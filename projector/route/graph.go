@@ -19,13 +19,19 @@ const (
 	unlistedNode                 // leaf: which resources could not be listed
 	classNode                    // GatewayClass
 	policyNode                   // BackendTLSPolicy
-	gatewayNode                  // Gateway
+	gatewayNode                  // Gateway by itself
+	listenerSetNode              // ListenerSet by itself
+	setsNode                     // leaf of mergedNode: the ListenerSets of a Gateway
+	mergedNode                   // the listeners of a Gateway and of its ListenerSets
+	parentNode                   // leaf of what follows: the listeners of a Gateway or a ListenerSet
+	spotNode                     // leaf: the listener on a spot
+	chainNode                    // leaf: a filter chain
 	attachmentNode               // a route
 	membersNode                  // leaf of the hosts: the routes of a listener with a hostname pattern
 	hostNode
 	clusterNode
 	secretNode
-	verdictNode       // status of a Gateway
+	verdictNode       // status of a Gateway or a ListenerSet
 	policyVerdictNode // status of a BackendTLSPolicy
 	layers
 )

@@ -13,16 +13,11 @@ import (
 // of the most specific hostname matches meets the rules of the wider ones
 // (HTTPRouteRule.matches: "across all rules specified on applicable Routes").
 func (t *Tables) computeHost(r *reader, id HostID) *Host {
-	g := r.gateway(id.Gateway)
-	if g == nil || g.public == nil {
+	chain := r.chain(chainOf(id))
+	if chain == nil {
 		return nil
 	}
-	i := slices.IndexFunc(g.public.Chains, func(c Chain) bool { return c.ID == id.Chain })
-	if i < 0 {
-		return nil
-	}
-	chain := &g.public.Chains[i]
-	owner := g.owner(chain.Port, chain.transport(), id.Hostname)
+	owner := r.owner(id.Gateway, spot{chain.Port, chain.transport(), id.Hostname}, "")
 	if owner == nil {
 		return nil
 	}
@@ -34,7 +29,7 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 	var candidates []candidate
 	seen := map[events.Key]bool{}
 	for specificity, pattern := range covering(id.Hostname) {
-		member := memberID{id.Gateway, string(owner.name), pattern}
+		member := memberID{id.Gateway, owner.id, pattern}
 		r.note(member.node())
 		routes := t.members[member]
 		if routes == nil {
@@ -80,6 +75,8 @@ func chainOf(id HostID) chainID { return chainID{id.Gateway, id.Chain} }
 
 // chainID names a filter chain of a Gateway.
 type chainID struct{ gateway, chain string }
+
+func chainOutput(id chainID) node { return node{layer: chainNode, a: id.gateway, b: id.chain} }
 
 // sortedHosts are the hosts of a chain by hostname.
 func sortedHosts(hosts map[string]*Host) []*Host {

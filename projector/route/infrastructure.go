@@ -23,19 +23,40 @@ func infrastructureOf(o *fold.Object, gw *gatewayv1.Gateway, requested []string,
 		Class: string(gw.Spec.GatewayClassName), Addresses: requested, DualStack: strings.Contains(settings.ListenAddress, ":"),
 	}
 	for i := range gw.Spec.Listeners {
-		port := routing.InfrastructurePort{Port: gw.Spec.Listeners[i].Port, Protocol: "TCP"}
-		if gw.Spec.Listeners[i].Protocol == gatewayv1.UDPProtocolType {
-			port.Protocol = "UDP"
-		}
-		out.Ports = append(out.Ports, port)
+		out.Ports = append(out.Ports, portOf(gw.Spec.Listeners[i].Port, gw.Spec.Listeners[i].Protocol))
 	}
-	slices.SortFunc(out.Ports, func(a, b routing.InfrastructurePort) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
-	})
-	out.Ports = slices.Compact(out.Ports)
+	sortCompact(&out.Ports, comparePorts)
 	if spec := gw.Spec.Infrastructure; spec != nil {
 		out.Labels, out.Annotations = plain(spec.Labels), plain(spec.Annotations)
 	}
+	return out
+}
+
+func portOf(port int32, protocol gatewayv1.ProtocolType) routing.InfrastructurePort {
+	out := routing.InfrastructurePort{Port: port, Protocol: "TCP"}
+	if protocol == gatewayv1.UDPProtocolType {
+		out.Protocol = "UDP"
+	}
+	return out
+}
+
+func comparePorts(a, b routing.InfrastructurePort) int {
+	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+}
+
+// withPorts adds the ports of ListenerSets, valid or not as well.
+func withPorts(own *routing.Infrastructure, sets [][]*listener) *routing.Infrastructure {
+	if own == nil {
+		return nil
+	}
+	out := new(*own)
+	out.Ports = slices.Clone(own.Ports)
+	for _, listeners := range sets {
+		for _, l := range listeners {
+			out.Ports = append(out.Ports, portOf(l.port, l.protocol))
+		}
+	}
+	sortCompact(&out.Ports, comparePorts)
 	return out
 }
 

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,27 +14,32 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// listener is one listener of a Gateway, resolved.
+// listener is one listener of a Gateway or a ListenerSet, resolved.
 type listener struct {
-	name     gatewayv1.SectionName
+	name gatewayv1.SectionName
+	// id is unique among all listeners of the Gateway: the name, and of a ListenerSet
+	// namespace_set_name, which no name can be.
+	id       string
 	port     int32
 	protocol gatewayv1.ProtocolType
 	hostname string // pattern, "*" for any
 
 	accepted, conflict, resolved problem
-	overlaps                     []string // other HTTPS listeners of the port with overlapping hostnames
+	overlaps                     []string // other HTTPS listeners of the port and the object with overlapping hostnames
+	overlapsOthers               bool     // or of another object
 	kinds                        []routing.GroupKind
 	from                         gatewayv1.FromNamespaces
 	selector                     labels.Selector
 	passthrough                  bool     // TLS ends at the backend
 	certificates                 []string // usable Secrets, namespace/name
 	clients                      *ClientValidation
-	authorities                  []events.Key // usable objects by which clients are validated
 	served                       bool
 }
 
-func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *listener {
-	l := &listener{name: spec.Name, port: spec.Port, protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
+// newListener resolves a listener of an object, which is the Gateway or one of its
+// ListenerSets.
+func newListener(r *reader, g *gateway, object events.Key, spec *gatewayv1.Listener) *listener {
+	l := &listener{name: spec.Name, id: listenerIDOf(object, spec.Name), port: spec.Port, protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
 	if spec.Hostname != nil {
 		l.hostname = orAny(string(*spec.Hostname))
 	}
@@ -43,9 +49,9 @@ func newListener(r *reader, gw *gatewayv1.Gateway, spec *gatewayv1.Listener) *li
 		if l.passthrough = passes(spec); l.passthrough {
 			break
 		}
-		l.resolveCertificates(r, gw, spec.TLS)
+		l.resolveCertificates(r, object, spec.TLS)
 		if spec.Protocol == gatewayv1.HTTPSProtocolType {
-			l.resolveClients(r, gw)
+			l.resolveClients(r, g)
 		}
 	default:
 		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("The protocol %s is not supported; use HTTP, HTTPS, TLS, TCP or UDP.", spec.Protocol)}
@@ -119,8 +125,9 @@ func names(kinds []routing.GroupKind) string {
 	return strings.Join(out, " or ")
 }
 
-// allows tells whether a route in namespace may attach.
-func (l *listener) allows(r *reader, gatewayNamespace, kind, namespace string) bool {
+// allows tells whether a route in namespace may attach to a listener of an object in
+// the namespace own.
+func (l *listener) allows(r *reader, own, kind, namespace string) bool {
 	if !slices.Contains(l.kinds, routing.GroupKind{Group: gatewayv1.GroupName, Kind: kind}) {
 		return false
 	}
@@ -128,7 +135,7 @@ func (l *listener) allows(r *reader, gatewayNamespace, kind, namespace string) b
 	case gatewayv1.NamespacesFromAll:
 		return true
 	case gatewayv1.NamespacesFromSame:
-		return namespace == gatewayNamespace
+		return namespace == own
 	case gatewayv1.NamespacesFromSelector:
 		return l.selector.Matches(labels.Set(r.namespaceLabels(namespace)))
 	default:
@@ -136,8 +143,8 @@ func (l *listener) allows(r *reader, gatewayNamespace, kind, namespace string) b
 	}
 }
 
-// findConflicts marks listeners that are not distinct: all of them, no winner
-// (GatewaySpec.listeners, "Handling indistinct Listeners").
+// findConflicts marks listeners of one object that are not distinct: all of them, no
+// winner (GatewaySpec.listeners, "Handling indistinct Listeners").
 func findConflicts(listeners []*listener) {
 	for i, l := range listeners {
 		for j, other := range listeners {
@@ -162,17 +169,16 @@ func findConflicts(listeners []*listener) {
 // terminates tells whether TLS ends at the listener.
 func (l *listener) terminates() bool { return transportOf(l.protocol) == overTLS && !l.passthrough }
 
-// settle decides whether requests reach the listener.
-func (l *listener) settle(gatewayServes bool) {
-	l.served = gatewayServes && l.accepted.ok() && l.conflict.ok() && len(l.kinds) > 0 &&
-		(!l.terminates() || len(l.certificates) > 0)
+// valid tells whether there is something to serve in the listener.
+func (l *listener) valid() bool {
+	return l.accepted.ok() && l.conflict.ok() && len(l.kinds) > 0 && (!l.terminates() || len(l.certificates) > 0)
 }
 
 // chain is the ID of the filter chain that serves the listener.
 func (l *listener) chain() string {
 	protocol := strings.ToLower(string(l.protocol))
 	if transportOf(l.protocol) == overTLS {
-		return fmt.Sprintf("%s-%d-%s", protocol, l.port, l.name)
+		return fmt.Sprintf("%s-%d-%s", protocol, l.port, l.id)
 	}
 	return fmt.Sprintf("%s-%d", protocol, l.port)
 }
@@ -205,11 +211,25 @@ func (l *listener) verdict() routing.ListenerVerdict {
 		v.Conditions[2] = condition(string(gatewayv1.ListenerConditionConflicted), true, l.conflict.reason, l.conflict.message)
 	}
 	if !l.served {
-		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionProgrammed), false, string(gatewayv1.ListenerReasonInvalid), "The listener is not served; see its other conditions."))
+		reason := cmp.Or(l.conflict.reason, string(gatewayv1.ListenerReasonInvalid))
+		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionProgrammed), false, reason, "The listener is not served; see its other conditions."))
 	}
-	if len(l.overlaps) > 0 {
+	if others := l.overlapping(); others != "" {
 		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionOverlappingTLSConfig), true, string(gatewayv1.ListenerReasonOverlappingHostnames),
-			fmt.Sprintf("The hostname overlaps with that of the listeners %s on the same port; a connection may be reused for either, and misdirected requests get 421.", strings.Join(l.overlaps, ", "))))
+			fmt.Sprintf("The hostname overlaps with that of %s on the same port; a connection may be reused for either, and misdirected requests get 421.", others)))
 	}
 	return v
+}
+
+// overlapping says in words whose hostnames overlap; "" is nobody's. Of other objects,
+// which may be another tenant's, it gives no names.
+func (l *listener) overlapping() string {
+	var parts []string
+	if len(l.overlaps) > 0 {
+		parts = append(parts, "the listeners "+strings.Join(l.overlaps, ", "))
+	}
+	if l.overlapsOthers {
+		parts = append(parts, "listeners of other objects of the Gateway")
+	}
+	return strings.Join(parts, " and ")
 }

@@ -34,12 +34,12 @@ func viewOf(t *Tables) view {
 	for key, verdict := range t.verdicts {
 		v.Verdicts[key] = *verdict
 	}
-	for name, g := range t.gateways {
-		if g.infrastructure != nil {
-			v.Infrastructures[name] = g.infrastructure
+	for name, m := range t.merged {
+		if m.infrastructure != nil {
+			v.Infrastructures[name] = m.infrastructure
 		}
-		if g.public != nil {
-			v.Gateways[name] = g.public
+		if m.public != nil {
+			v.Gateways[name] = m.public
 		}
 	}
 	for _, hosts := range t.hosts {
@@ -97,7 +97,7 @@ func rerun(t *testing.T, seed uint64) string {
 }
 
 func TestIncrementalEqualsFromScratch(t *testing.T) {
-	routed, secured, told := 0, 0, 0
+	routed, secured, told, attached := 0, 0, 0, 0
 	for _, seed := range seeds(t) {
 		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New(0)
 		seen := viewOf(New(0))
@@ -126,12 +126,24 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 			for _, v := range want.Verdicts {
 				told += len(v.Ancestors)
 			}
+			attached += listenerSetsWithRoutes(scratch)
 			seen = want
 		}
 	}
-	if routed == 0 || secured == 0 || told == 0 {
-		t.Fatalf("the histories are poor: %d routed, %d secured, %d told", routed, secured, told)
+	if routed == 0 || secured == 0 || told == 0 || attached == 0 {
+		t.Fatalf("the histories are poor: %d routed, %d secured, %d told, %d attached to ListenerSets", routed, secured, told, attached)
 	}
+}
+
+// listenerSetsWithRoutes counts what reaches requests through ListenerSets.
+func listenerSetsWithRoutes(t *Tables) int {
+	n := 0
+	for id := range t.attached {
+		if id.parent().Resource == events.ListenerSets && t.parents[id.parent()].accepts() {
+			n++
+		}
+	}
+	return n
 }
 
 // checkChange holds that a Change names all that came out different.
@@ -216,8 +228,24 @@ func dependents(t *Tables, keys ...events.Key) map[node]bool {
 				visit(o)
 			}
 		case gatewayNode:
-			visit(node{layer: verdictNode, a: n.a})
-			for _, o := range slices.Concat(outputs(t.gateways[n.a].hosts(), hostOutput), outputs(t.gateways[n.a].secrets(), secretOutput)) {
+			visit(mergedOf(n.a))
+		case listenerSetNode:
+			if s := t.sets[events.Key{Resource: events.ListenerSets, Namespace: n.a, Name: n.b}]; s != nil {
+				visit(mergedOf(s.gateway))
+			}
+		case mergedNode:
+			m := t.merged[n.a].orEmpty()
+			for _, p := range m.parents {
+				follow(parentOf(p.key))
+				visit(verdictOf(p.key))
+			}
+			for at := range m.owners {
+				follow(spotOf(n.a, at))
+			}
+			for id := range m.chains {
+				follow(chainOutput(chainID{n.a, id}))
+			}
+			for _, o := range slices.Concat(outputs(m.hosts(), hostOutput), outputs(m.secrets(), secretOutput)) {
 				visit(o)
 			}
 		case attachmentNode:
@@ -230,7 +258,7 @@ func dependents(t *Tables, keys ...events.Key) map[node]bool {
 			}
 			for _, m := range a.members {
 				follow(m.node())
-				visit(node{layer: verdictNode, a: m.gateway})
+				visit(verdictOf(listenerID{m.gateway, m.listener}.parent()))
 			}
 		}
 	}
@@ -249,6 +277,8 @@ func seedModel(key events.Key, visit, follow func(node)) {
 		visit(node{layer: gatewayNode, a: key.Namespace + "/" + key.Name})
 	case events.BackendTLSPolicies:
 		visit(policyOf(key))
+	case events.ListenerSets:
+		visit(listenerSetOf(key))
 	case events.ReferenceGrants:
 		follow(node{layer: grantsNode, a: key.Namespace})
 	case events.EpochKey("").Resource:

@@ -73,6 +73,48 @@ func (r *reader) gateway(name string) *gateway {
 	return r.t.gateways[name]
 }
 
+// listenerSets are those that name a Gateway, in the order of their precedence.
+func (r *reader) listenerSets(gateway string) []*listenerSet {
+	r.note(node{layer: setsNode, a: gateway})
+	sets := make([]*listenerSet, 0, len(r.t.setsOf[gateway]))
+	for key := range r.t.setsOf[gateway] { //determinism: sorted below
+		r.note(listenerSetOf(key))
+		sets = append(sets, r.t.sets[key])
+	}
+	slices.SortFunc(sets, func(a, b *listenerSet) int { return a.order.compare(b.order) })
+	return sets
+}
+
+func (r *reader) parent(key events.Key) *parent {
+	r.note(parentOf(key))
+	return r.t.parents[key]
+}
+
+// owner is the one listener of a port that answers hostname: the most specific that
+// is served (GatewaySpec.listeners, "Listener Isolation"). Nil if none does. Below is
+// how specific is enough to look for; nothing there has to be noted.
+func (r *reader) owner(gateway string, at spot, below string) *listener {
+	for _, pattern := range covering(at.hostname) {
+		if pattern == below {
+			break
+		}
+		at.hostname = pattern
+		r.note(spotOf(gateway, at))
+		if m := r.t.merged[gateway]; m != nil && m.owners[at] != nil {
+			return m.owners[at]
+		}
+	}
+	return nil
+}
+
+func (r *reader) chain(id chainID) *Chain {
+	r.note(chainOutput(id))
+	if m := r.t.merged[id.gateway]; m != nil {
+		return m.chains[id.chain]
+	}
+	return nil
+}
+
 // reference is one object naming another, each by group and kind.
 type reference struct {
 	fromGroup, fromKind, fromNamespace string

@@ -17,6 +17,10 @@ type Tables struct {
 	targets     map[events.Key]*set[events.Key] // policies by Service
 	ancestors   map[events.Key]map[string]int   // by Service with policies: routes that reach it, by Gateway
 	gateways    map[string]*gateway
+	sets        map[events.Key]*listenerSet
+	setsOf      map[string]map[events.Key]struct{} // ListenerSets by Gateway
+	merged      map[string]*merged                 // by Gateway
+	parents     map[events.Key]*parent             // Gateways and ListenerSets
 	attachments map[events.Key]*attachment
 	grants      map[string]map[events.Key]struct{} // by namespace
 	members     map[memberID]*set[events.Key]      // routes
@@ -36,6 +40,10 @@ func New(objects int) *Tables {
 		targets:     map[events.Key]*set[events.Key]{},
 		ancestors:   map[events.Key]map[string]int{},
 		gateways:    map[string]*gateway{},
+		sets:        map[events.Key]*listenerSet{},
+		setsOf:      map[string]map[events.Key]struct{}{},
+		merged:      map[string]*merged{},
+		parents:     map[events.Key]*parent{},
 		attachments: make(map[events.Key]*attachment, objects/2),
 		grants:      map[string]map[events.Key]struct{}{},
 		members:     make(map[memberID]*set[events.Key], objects/2),
@@ -49,8 +57,8 @@ func New(objects int) *Tables {
 
 // Gateway is what the Envoys of a Gateway (namespace/name) listen on, or nil.
 func (t *Tables) Gateway(name string) *Gateway {
-	if g := t.gateways[name]; g != nil {
-		return g.public
+	if m := t.merged[name]; m != nil {
+		return m.public
 	}
 	return nil
 }
@@ -58,8 +66,8 @@ func (t *Tables) Gateway(name string) *Gateway {
 // Infrastructure is what the Envoys of a Gateway (namespace/name) need around
 // them, or nil.
 func (t *Tables) Infrastructure(name string) *routing.Infrastructure {
-	if g := t.gateways[name]; g != nil {
-		return g.infrastructure
+	if m := t.merged[name]; m != nil {
+		return m.infrastructure
 	}
 	return nil
 }

@@ -8,52 +8,120 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// setGateway takes over a recomputed Gateway and what it needs.
+// setGateway takes over a recomputed Gateway by itself.
 func (b *builder) setGateway(n node, next *gateway) {
-	t, old := b.t, b.t.gateways[n.a]
-	b.need(outputs(old.hosts(), hostOutput), outputs(next.hosts(), hostOutput))
-	b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
-	t.graph.mark(node{layer: verdictNode, a: n.a})
-	var before, after *Gateway
-	if old != nil {
-		before = old.public
+	if replace(b.t.gateways, n.a, next) {
+		b.t.graph.touch(n)
+		b.t.graph.mark(mergedOf(n.a))
 	}
-	if next != nil {
-		after = next.public
-	}
-	if !replace(t.gateways, n.a, next) {
+}
+
+// setListenerSet takes over a recomputed ListenerSet by itself, and keeps the index by
+// Gateway.
+func (b *builder) setListenerSet(n node, key events.Key, next *listenerSet) {
+	t, old := b.t, b.t.sets[key]
+	if !replace(t.sets, key, next) {
 		return
 	}
 	t.graph.touch(n)
-	if !reflect.DeepEqual(old.built(), next.built()) {
-		b.change.Infrastructures = append(b.change.Infrastructures, n.a)
+	if old != nil && (next == nil || next.gateway != old.gateway) {
+		delete(t.setsOf[old.gateway], key)
+		if len(t.setsOf[old.gateway]) == 0 {
+			delete(t.setsOf, old.gateway)
+		}
+		t.graph.touch(node{layer: setsNode, a: old.gateway})
 	}
+	if next != nil && (old == nil || next.gateway != old.gateway) {
+		if t.setsOf[next.gateway] == nil {
+			t.setsOf[next.gateway] = map[events.Key]struct{}{}
+		}
+		t.setsOf[next.gateway][key] = struct{}{}
+		t.graph.touch(node{layer: setsNode, a: next.gateway})
+	}
+}
+
+// setMerged takes over the listeners of a Gateway and its ListenerSets, and touches
+// those parts that came out different.
+func (b *builder) setMerged(name string, next *merged) {
+	t, old := b.t, b.t.merged[name]
+	b.need(outputs(old.hosts(), hostOutput), outputs(next.hosts(), hostOutput))
+	b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
+	if next == nil {
+		delete(t.merged, name)
+	} else {
+		t.merged[name] = next
+	}
+	was, is := old.orEmpty(), next.orEmpty()
+	b.setParents(name, was.parents, is.parents)
+	b.touchOwners(name, was.owners, is.owners)
+	for id := range was.chains { //determinism: what is marked is sorted before it is recomputed
+		if is.chains[id] == nil {
+			t.graph.touch(chainOutput(chainID{name, id}))
+			b.change.Hosts = append(b.change.Hosts, HostID{name, id, anyHost})
+		}
+	}
+	for id := range is.chains { //determinism: what is marked is sorted before it is recomputed
+		if was.chains[id] == nil {
+			t.graph.touch(chainOutput(chainID{name, id}))
+		}
+	}
+	if !reflect.DeepEqual(was.infrastructure, is.infrastructure) {
+		b.change.Infrastructures = append(b.change.Infrastructures, name)
+	}
+	b.setPublic(name, was.public, is.public)
+}
+
+func (b *builder) setPublic(name string, before, after *Gateway) {
 	if reflect.DeepEqual(before, after) {
 		return
 	}
-	b.change.Gateways = append(b.change.Gateways, n.a)
-	b.change.Hosts = append(b.change.Hosts, goneChains(before, after)...)
+	b.change.Gateways = append(b.change.Gateways, name)
 	if before != nil && after != nil && before.Layout != after.Layout {
 		for _, chain := range before.Chains {
-			for _, h := range t.Hosts(n.a, chain.ID) {
+			for _, h := range b.t.Hosts(name, chain.ID) {
 				b.change.Hosts = append(b.change.Hosts, h.ID)
 			}
 		}
 	}
 }
 
-// goneChains stand for all that belonged to chains which are in no table any more.
-func goneChains(before, after *Gateway) []HostID {
-	if before == nil {
-		return nil
-	}
-	var gone []HostID
-	for _, c := range before.Chains {
-		if after == nil || !slices.ContainsFunc(after.Chains, func(d Chain) bool { return d.ID == c.ID }) {
-			gone = append(gone, HostID{before.Name(), c.ID, anyHost})
+// setParents takes over the objects that routes attach to. One that went to another
+// Gateway is that one's.
+func (b *builder) setParents(gateway string, was, is []*parent) {
+	t := b.t
+	stays := make(map[events.Key]bool, len(is))
+	for _, next := range is {
+		stays[next.key] = true
+		old := t.parents[next.key]
+		t.parents[next.key] = next
+		if old == nil || old.gateway != next.gateway || old.refuses != next.refuses || !reflect.DeepEqual(old.listeners, next.listeners) {
+			t.graph.touch(parentOf(next.key))
+		}
+		if old == nil || !reflect.DeepEqual(old.verdict, next.verdict) {
+			t.graph.mark(verdictOf(next.key))
 		}
 	}
-	return gone
+	for _, old := range was {
+		if p := t.parents[old.key]; !stays[old.key] && p != nil && p.gateway == gateway {
+			delete(t.parents, old.key)
+			t.graph.touch(parentOf(old.key))
+			t.graph.mark(verdictOf(old.key))
+		}
+	}
+}
+
+// touchOwners touches the spots where another listener stands now.
+func (b *builder) touchOwners(gateway string, was, is map[spot]*listener) {
+	for at, old := range was { //determinism: what is marked is sorted before it is recomputed
+		if next := is[at]; next == nil || next.id != old.id || next.chain() != old.chain() {
+			b.t.graph.touch(spotOf(gateway, at))
+		}
+	}
+	for at := range is { //determinism: what is marked is sorted before it is recomputed
+		if was[at] == nil {
+			b.t.graph.touch(spotOf(gateway, at))
+		}
+	}
 }
 
 // setAttachment recomputes a route and takes over what it contributes.
@@ -118,13 +186,13 @@ func (b *builder) setAttached(was, is []listenerID) {
 			if t.attached[l]--; t.attached[l] == 0 {
 				delete(t.attached, l)
 			}
-			t.graph.mark(node{layer: verdictNode, a: l.gateway})
+			t.graph.mark(verdictOf(l.parent()))
 		}
 	}
 	for _, l := range is {
 		if !slices.Contains(was, l) {
 			t.attached[l]++
-			t.graph.mark(node{layer: verdictNode, a: l.gateway})
+			t.graph.mark(verdictOf(l.parent()))
 		}
 	}
 }
@@ -162,19 +230,18 @@ func (b *builder) setCluster(v *vertex, r *reader) {
 	}
 }
 
-// setGatewayVerdict adds the number of attached routes to what the Gateway's own
-// layer found.
-func (b *builder) setGatewayVerdict(name string) {
-	key := gatewayKey(name)
-	g := b.t.gateways[name]
-	if g == nil {
+// setParentVerdict adds the number of attached routes to what is known of a Gateway or
+// a ListenerSet otherwise.
+func (b *builder) setParentVerdict(key events.Key) {
+	p := b.t.parents[key]
+	if p == nil {
 		b.setVerdict(key, nil)
 		return
 	}
-	v := g.verdict
+	v := p.verdict
 	v.Listeners = slices.Clone(v.Listeners)
 	for i := range v.Listeners {
-		v.Listeners[i].AttachedRoutes = int32(b.t.attached[listenerID{name, v.Listeners[i].Name}])
+		v.Listeners[i].AttachedRoutes = int32(b.t.attached[listenerID{p.gateway, p.listeners[i].id}])
 	}
 	b.setVerdict(key, &v)
 }
