@@ -121,6 +121,11 @@ func (s *Service) recount(gateway string) {
 	namespace, name, _ := strings.Cut(gateway, "/")
 	if key := (events.Key{Resource: events.Gateways, Namespace: namespace, Name: name}); (before.Envoys == 0) != (after.Envoys == 0) {
 		s.mark(key)
+		for waiting := range s.waiting[gateway] {
+			if waiting.Resource == events.ListenerSets { // they say so too
+				s.mark(waiting)
+			}
+		}
 	}
 	if after.Envoys == 0 || after.Held == before.Held && before.Envoys > 0 {
 		return

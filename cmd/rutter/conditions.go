@@ -50,7 +50,7 @@ func conditionsOf(v routing.Verdict) []condition {
 		}
 	}
 	for _, p := range slices.Concat(v.Parents, v.Ancestors) {
-		on := p.Gateway
+		on := history.Parent(v.Object, p)
 		if p.Ref.SectionName != nil {
 			on += " " + *p.Ref.SectionName
 		}

@@ -13,6 +13,7 @@ func features(provisioned bool) []string {
 		"GatewayHTTPSListenerDetectMisdirectedRequests",
 		"GatewayPort8080",
 		"GatewayRouteHostnameIntersectionPrecedence",
+		"ListenerSet",
 		"ReferenceGrant",
 
 		"BackendTLSPolicy",

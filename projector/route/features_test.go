@@ -11,7 +11,6 @@ import (
 // leftOut are the features that Rutter does not have.
 func leftOut() map[string]string {
 	return map[string]string{
-		"ListenerSet":                      "is not read",
 		"GatewayAddressRoutability":        "an address that asks for it is refused",
 		"GatewayAddressRoutabilityCluster": "an address that asks for it is refused",
 		"GatewayListenerFilters":           "a listener that asks for them is refused",

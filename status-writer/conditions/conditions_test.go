@@ -102,6 +102,56 @@ func TestListenerIsProgrammedLikeItsGateway(t *testing.T) {
 	}
 }
 
+func listenerSetVerdict(extra ...routing.Condition) routing.Verdict {
+	v := gatewayVerdict(extra...)
+	v.Object, v.Gateway, v.Addresses = events.Key{Resource: events.ListenerSets, Namespace: "team", Name: "set"}, "default/gw", nil
+	return v
+}
+
+func TestListenerSetIsProgrammedByTheEnvoysOfItsGateway(t *testing.T) {
+	for name, c := range map[string]struct {
+		verdict routing.Verdict
+		fleet   conditions.Fleet
+		want    string
+		waiting int
+	}{
+		"no Envoy":        {listenerSetVerdict(), conditions.Fleet{}, "Accepted=True/Accepted@2 Programmed=False/Pending@2", 1},
+		"behind":          {listenerSetVerdict(), conditions.Fleet{Envoys: 1, Held: 19}, "Accepted=True/Accepted@2 Programmed=False/Pending@2", 1},
+		"every Envoy":     {listenerSetVerdict(), conditions.Fleet{Envoys: 2, Held: 20}, "Accepted=True/Accepted@2 Programmed=True/Programmed@2", 0},
+		"it is not to be": {listenerSetVerdict(says("Programmed", "False", "NotAllowed")), conditions.Fleet{Envoys: 1, Held: 99}, "Accepted=True/Accepted@2 Programmed=False/NotAllowed@2", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleets := func(gateway string) conditions.Fleet {
+				if gateway != "default/gw" {
+					t.Errorf("asked for the Envoys of %s", gateway)
+				}
+				return c.fleet
+			}
+			got := conditions.Of(conditions.Input{Verdict: c.verdict, Fleet: fleets, ControllerName: controller, Now: noon()})
+			set := got.Object.ListenerSet
+			if text(set.Conditions) != c.want || text(set.Listeners[0].Conditions) != c.want || set.Listeners[0].AttachedRoutes != 1 {
+				t.Errorf("got %+v, want %s", set, c.want)
+			}
+			if len(got.Waiting) != c.waiting || c.waiting > 0 && got.Waiting[0] != "default/gw" {
+				t.Errorf("waits for %v", got.Waiting)
+			}
+			assertSettled(t, c.verdict, c.fleet, got.Object)
+		})
+	}
+}
+
+func TestGatewayCountsItsListenerSetsWhereItTakesAny(t *testing.T) {
+	v := gatewayVerdict()
+	v.AttachedListenerSets = new(int32)
+	first := of(v, conditions.Fleet{}, conditions.Object{}, noon()).Object
+	if n := first.Gateway.AttachedListenerSets; n == nil || *n != 0 {
+		t.Errorf("got %v", n)
+	}
+	if again := of(gatewayVerdict(), conditions.Fleet{}, first, noon()).Object; again.Gateway.AttachedListenerSets != nil {
+		t.Error("a count of what is no longer allowed stays")
+	}
+}
+
 func TestRouteSaysPerParentWhetherEnvoysRunIt(t *testing.T) {
 	ok := says("Accepted", "True", "Accepted")
 	for name, c := range map[string]struct {

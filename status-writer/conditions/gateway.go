@@ -12,7 +12,7 @@ import (
 
 func gatewayOf(key events.Key) string { return key.Namespace + "/" + key.Name }
 
-// classTypes, gatewayTypes and listenerTypes are the conditions that are ours to
+// classTypes and those below are the conditions that are ours to
 // write, and to take back.
 func classTypes() []string {
 	return []string{
@@ -26,6 +26,10 @@ func gatewayTypes() []string {
 		string(gatewayv1.GatewayConditionAccepted), programmedType, string(gatewayv1.GatewayConditionResolvedRefs),
 		string(gatewayv1.GatewayConditionInsecureFrontendValidationMode),
 	}
+}
+
+func listenerSetTypes() []string {
+	return []string{string(gatewayv1.ListenerSetConditionAccepted), programmedType}
 }
 
 func listenerTypes() []string {
@@ -55,10 +59,28 @@ func (r *result) gateway() *gatewayv1.GatewayStatus {
 	}
 	out.Addresses = addresses(room(r, r.Verdict.Addresses, maxAddresses))
 	out.Conditions = r.merge(out.Conditions, r.withProgrammed(r.Verdict.Conditions, out.Conditions), gatewayTypes())
+	out.AttachedListenerSets = r.Verdict.AttachedListenerSets
 	present := out.Listeners
 	out.Listeners = nil
 	for _, l := range room(r, r.Verdict.Listeners, maxListeners) {
 		out.Listeners = append(out.Listeners, r.listener(&l, present))
+	}
+	return &out
+}
+
+func (r *result) listenerSet() *gatewayv1.ListenerSetStatus {
+	var out gatewayv1.ListenerSetStatus
+	if r.Current.ListenerSet != nil {
+		out = *r.Current.ListenerSet
+	}
+	out.Conditions = r.merge(out.Conditions, r.withProgrammed(r.Verdict.Conditions, out.Conditions), listenerSetTypes())
+	present := make([]gatewayv1.ListenerStatus, 0, len(out.Listeners))
+	for _, l := range out.Listeners {
+		present = append(present, gatewayv1.ListenerStatus(l))
+	}
+	out.Listeners = nil
+	for _, l := range room(r, r.Verdict.Listeners, maxListeners) {
+		out.Listeners = append(out.Listeners, gatewayv1.ListenerEntryStatus(r.listener(&l, present)))
 	}
 	return &out
 }

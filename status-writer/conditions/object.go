@@ -17,10 +17,11 @@ type Object struct {
 	UID        string
 	Generation int64
 
-	Class   *gatewayv1.GatewayClassStatus
-	Gateway *gatewayv1.GatewayStatus
-	Route   *gatewayv1.RouteStatus
-	Policy  *gatewayv1.PolicyStatus
+	Class       *gatewayv1.GatewayClassStatus
+	Gateway     *gatewayv1.GatewayStatus
+	ListenerSet *gatewayv1.ListenerSetStatus
+	Route       *gatewayv1.RouteStatus
+	Policy      *gatewayv1.PolicyStatus
 }
 
 // Fleet is what is known of the Envoys of one Gateway.
@@ -72,6 +73,8 @@ func Of(in Input) Result {
 		r.Object.Class = r.class()
 	case resource == events.Gateways:
 		r.Object.Gateway = r.gateway()
+	case resource == events.ListenerSets:
+		r.Object.ListenerSet = r.listenerSet()
 	case isPolicy(resource):
 		r.Object.Policy = r.policy()
 	default:
@@ -97,6 +100,8 @@ func (r *result) behind() bool {
 		return later(r.Current.Class.Conditions, classTypes())
 	case r.Current.Gateway != nil:
 		return later(r.Current.Gateway.Conditions, gatewayTypes())
+	case r.Current.ListenerSet != nil:
+		return later(r.Current.ListenerSet.Conditions, listenerSetTypes())
 	case r.Current.Route != nil:
 		return slices.ContainsFunc(r.Current.Route.Parents, func(p gatewayv1.RouteParentStatus) bool {
 			return string(p.ControllerName) == r.ControllerName && later(p.Conditions, parentTypes())

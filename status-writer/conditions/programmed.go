@@ -1,6 +1,7 @@
 package conditions
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -46,13 +47,13 @@ func (r *result) holds(fleet Fleet, kind string, now []metav1.Condition) bool {
 	})
 }
 
-// withProgrammed adds Programmed to the conditions of a Gateway or a listener,
-// unless the projector has said already why it cannot be.
+// withProgrammed adds Programmed to the conditions of a Gateway, a ListenerSet or a
+// listener, unless the projector has said already why it cannot be.
 func (r *result) withProgrammed(conditions []routing.Condition, now []metav1.Condition) []routing.Condition {
 	if slices.ContainsFunc(conditions, func(c routing.Condition) bool { return c.Type == programmedType }) {
 		return conditions
 	}
-	gateway := gatewayOf(r.Verdict.Object)
+	gateway := cmp.Or(r.Verdict.Gateway, gatewayOf(r.Verdict.Object))
 	fleet := r.Fleet(gateway)
 	c := routing.Condition{Type: programmedType, Status: "False", Reason: reasonPending}
 	switch why, refused := fleet.Refused[r.Verdict.Object]; {

@@ -28,7 +28,8 @@ type metadata struct {
 // kindOf is the kind of the objects that have a status of ours, by resource.
 func kindOf(resource string) (string, bool) {
 	kind, ok := map[string]string{
-		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
+		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.ListenerSets: "ListenerSet",
+		events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
 		events.BackendTLSPolicies: "BackendTLSPolicy",
 	}[resource]
@@ -43,6 +44,8 @@ func encode(key events.Key, o conditions.Object) ([]byte, error) {
 		return encodeAs(key, o, o.Gateway)
 	case o.Policy != nil:
 		return encodeAs(key, o, o.Policy)
+	case o.ListenerSet != nil:
+		return encodeAs(key, o, o.ListenerSet)
 	default:
 		return encodeAs(key, o, o.Route)
 	}
@@ -72,6 +75,10 @@ func decode(key events.Key, data []byte) (conditions.Object, error) {
 	case events.BackendTLSPolicies:
 		o, status, err := decodeAs[gatewayv1.PolicyStatus](data)
 		o.Policy = status
+		return o, err
+	case events.ListenerSets:
+		o, status, err := decodeAs[gatewayv1.ListenerSetStatus](data)
+		o.ListenerSet = status
 		return o, err
 	default:
 		o, status, err := decodeAs[gatewayv1.RouteStatus](data)

@@ -107,6 +107,14 @@ func TestWhatWasAppliedIsFoundAndRemoved(t *testing.T) {
 	}
 }
 
+func TestStatusOfAListenerSetIsReadAgain(t *testing.T) {
+	dir, key := t.TempDir(), events.Key{Resource: events.ListenerSets, Namespace: "team", Name: "set"}
+	o := conditions.Object{UID: "u", Generation: 1, ListenerSet: &gatewayv1.ListenerSetStatus{Listeners: []gatewayv1.ListenerEntryStatus{{Name: "web", AttachedRoutes: 2}}}}
+	if !apply(t, open(t, dir), key, o) || apply(t, open(t, dir), key, o) {
+		t.Error("a status is to be written once")
+	}
+}
+
 func TestDamagedAndForeignFilesDoNoHarm(t *testing.T) {
 	dir := t.TempDir()
 	apply(t, open(t, dir), gatewayKey(), object("Programmed"))

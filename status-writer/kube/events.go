@@ -37,6 +37,9 @@ func parentOf(route events.Key, ref gatewayv1.ParentReference) *corev1.ObjectRef
 	parent := &corev1.ObjectReference{
 		APIVersion: gatewayv1.GroupVersion.String(), Kind: "Gateway", Namespace: route.Namespace, Name: string(ref.Name),
 	}
+	if ref.Kind != nil {
+		parent.Kind = string(*ref.Kind)
+	}
 	if ref.Namespace != nil {
 		parent.Namespace = string(*ref.Namespace)
 	}

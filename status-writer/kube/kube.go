@@ -165,7 +165,7 @@ func lasting(err error) error {
 
 // Remove implements [statuswriter.Applier]: it takes our entries out of
 // a status that several controllers share.
-// A Gateway or a class without a verdict is gone, or another controller's.
+// A Gateway, a ListenerSet or a class without a verdict is gone, or another controller's.
 func (s *Statuses) Remove(ctx context.Context, key events.Key) (bool, error) {
 	if !shared(key.Resource) {
 		return false, nil

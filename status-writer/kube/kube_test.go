@@ -311,6 +311,30 @@ func gatewayAndClass(r *rig) {
 	}
 }
 
+func listenerSet(r *rig) {
+	r.run(nil)
+	key := events.Key{Resource: events.ListenerSets, Namespace: "default", Name: "set"}
+	o := r.create(key, `{"parentRef":{"name":"gw"},"listeners":[{"name":"web","port":80,"protocol":"HTTP"}]}`)
+	r.known(key)
+	accepted := []routing.Condition{{Type: "Accepted", Status: "True", Reason: "Accepted", Message: "Yes."}}
+	v := routing.Verdict{
+		Object: key, UID: string(o.UID), Generation: 1, Conditions: accepted, Gateway: "default/gw",
+		Listeners: []routing.ListenerVerdict{{Name: "web", AttachedRoutes: 3, Conditions: accepted, SupportedKinds: []routing.GroupKind{{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute"}}}},
+	}
+	if !r.apply(v) || r.apply(v) {
+		r.Error("to be written once")
+	}
+	status := string(r.get(key).Status)
+	for _, want := range []string{`"name":"web"`, `"attachedRoutes":3`, `"type":"Programmed"`, `"reason":"Accepted"`} {
+		if !strings.Contains(status, want) {
+			r.Errorf("%s is not in %s", want, status)
+		}
+	}
+	if wrote, err := r.statuses.Remove(context.Background(), key); wrote || err != nil {
+		r.Errorf("a ListenerSet that may be another controller's was written: %v", err)
+	}
+}
+
 func TestErrorsThatAreNoneOfTheObjectsAreTold(t *testing.T) {
 	memory, api := newMemoryAPI(t)
 	r := newRig(t, api)

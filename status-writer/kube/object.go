@@ -49,7 +49,8 @@ func (l *objectList) DeepCopyObject() runtime.Object {
 // kinds are the objects that have a status of ours, by resource.
 func kinds() map[string]string {
 	return map[string]string{
-		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
+		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.ListenerSets: "ListenerSet",
+		events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
 		events.BackendTLSPolicies: "BackendTLSPolicy",
 	}
@@ -57,7 +58,7 @@ func kinds() map[string]string {
 
 // shared tells whether a status has entries of several controllers: parents or ancestors.
 func shared(resource string) bool {
-	return resource != events.GatewayClasses && resource != events.Gateways
+	return resource != events.GatewayClasses && resource != events.Gateways && resource != events.ListenerSets
 }
 
 // newClient speaks of the kinds as objects. It is not limited on this side: the

@@ -29,6 +29,9 @@ func decode(key events.Key, e entry) (conditions.Object, error) {
 	case events.BackendTLSPolicies:
 		o.Policy = &gatewayv1.PolicyStatus{}
 		err = json.Unmarshal(e.status, o.Policy)
+	case events.ListenerSets:
+		o.ListenerSet = &gatewayv1.ListenerSetStatus{}
+		err = json.Unmarshal(e.status, o.ListenerSet)
 	default:
 		o.Route = &gatewayv1.RouteStatus{}
 		err = json.Unmarshal(e.status, o.Route)
@@ -46,6 +49,8 @@ func statusOf(o conditions.Object) any {
 		return o.Class
 	case o.Gateway != nil:
 		return o.Gateway
+	case o.ListenerSet != nil:
+		return o.ListenerSet
 	case o.Route != nil:
 		return o.Route
 	case o.Policy != nil:

@@ -47,6 +47,7 @@ func contract() map[string]func(*rig) {
 		"a full list of parents":                        fullListOfParents,
 		"long messages and odd reasons":                 longMessages,
 		"Gateway and class":                             gatewayAndClass,
+		"ListenerSet":                                   listenerSet,
 		"a stale parent is never seen":                  staleParentIsNeverSeen,
 		"a thousand routes at once":                     thousandRoutes,
 		"two status-writers at once do no harm":         twoAtOnce,

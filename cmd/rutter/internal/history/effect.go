@@ -137,7 +137,7 @@ func verdictLines(v routing.Verdict) []line {
 		out = append(out, line{text: fmt.Sprintf("listener %s: %d attached routes", l.Name, l.AttachedRoutes)})
 	}
 	for _, p := range slices.Concat(v.Parents, v.Ancestors) {
-		add(p.Gateway+": ", "", p.Conditions)
+		add(Parent(v.Object, p)+": ", "", p.Conditions)
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 )
 
 // Object is a key as people write it: httproute/default/r, gatewayclass/rutter.
@@ -38,6 +39,19 @@ func ParseObject(s string) (events.Key, error) {
 		k.Namespace = "default"
 	}
 	return k, nil
+}
+
+// Parent is what a route is attached to as people write it: the namespace/name of the
+// Gateway, or listenerset/namespace/name.
+func Parent(route events.Key, p routing.ParentVerdict) string {
+	if p.Ref.Kind == nil || *p.Ref.Kind == "Gateway" {
+		return p.Gateway
+	}
+	key := events.Key{Resource: plural(strings.ToLower(*p.Ref.Kind)), Namespace: route.Namespace, Name: p.Ref.Name}
+	if p.Ref.Namespace != nil {
+		key.Namespace = *p.Ref.Namespace
+	}
+	return Object(key)
 }
 
 func clusterScoped(resource string) bool {
