@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func (p *proxy) ask(t *testing.T, port int32, certificate *tls.Certificate, head
 func TestClientsAreLetInByTheirCertificates(t *testing.T) {
 	ours, theirs := identity(t, "spiffe://clients/anna", "anna.test"), identity(t, "", "mallory.test")
 	chain := func(name string, port int32, clients *route.ClientValidation) route.Chain {
-		return route.Chain{ID: "https-" + name, Port: port, TLS: true, Certificates: []string{"default/a.test"}, Clients: clients}
+		return route.Chain{ID: fmt.Sprintf("https-%d-%s", port, name), Port: port, TLS: true, Certificates: []string{"default/a.test"}, Clients: clients}
 	}
 	w := newWorld(route.LayoutPlain)
 	ca := w.trust("frontend", ours)

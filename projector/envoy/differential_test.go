@@ -3,6 +3,7 @@ package envoy
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -38,15 +39,16 @@ func TestLayoutsAnswerAlike(t *testing.T) {
 			t.Logf("repeat with RUTTER_SEED=%d RUTTER_ROUNDS=1 go test -run TestLayoutsAnswerAlike ./projector/envoy", seed)
 			g := &generator{rand.New(rand.NewPCG(seed, 0))}
 			w := g.world()
+			w.certificate(t, "cert")
 			plain := serve(t, w.withLayout(route.LayoutPlain), b)
 			scoped := serve(t, w.withLayout(route.LayoutScoped), b)
 			statuses := map[int]int{}
 			for range 400 {
-				listener, text := g.request()
-				one, two := raw(t, plain.ports[listener], text), raw(t, scoped.ports[listener], text)
+				listener, server, text := g.request()
+				one, two := raw(t, plain.ports[listener], server, text), raw(t, scoped.ports[listener], server, text)
 				statuses[one.Status]++
 				if !reflect.DeepEqual(one, two) {
-					t.Errorf("%s, request\n%s\nplain  %+v\nscoped %+v", listener, text, one, two)
+					t.Errorf("%s %s, request\n%s\nplain  %+v\nscoped %+v", listener, server, text, one, two)
 				}
 			}
 			t.Logf("answers by status: %v", statuses)
@@ -74,14 +76,18 @@ type observed struct {
 // differs are headers that may differ between two requests.
 var differs = []string{"Date", "X-Request-Id", "X-Envoy-Upstream-Service-Time", "X-Envoy-Expected-Rq-Timeout-Ms", "Content-Length"}
 
-// raw sends a request as text, on a connection of its own.
-func raw(t *testing.T, address, text string) observed {
+// raw sends a request as text, on a connection of its own, over TLS to a server if
+// there is one named.
+func raw(t *testing.T, address, server, text string) observed {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	if server != "" {
+		conn = tls.Client(conn, &tls.Config{ServerName: server, InsecureSkipVerify: true}) // the certificate of a test
+	}
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}

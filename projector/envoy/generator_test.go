@@ -3,6 +3,7 @@ package envoy
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/rutter-gateway/rutter/projector/route"
@@ -24,15 +25,21 @@ func pick[T any](g *generator, list []T) T { return list[g.IntN(len(list))] }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 
+// generatedServers are the hostnames of HTTPS listeners that share a port.
+var generatedServers = []string{"a.test", "*.test", "*.a.test", "other"}
+
 func (g *generator) world() *world {
 	chains := []route.Chain{httpChain(80), httpChain(8080)}
+	for i, name := range generatedServers {
+		chains = append(chains, route.Chain{ID: fmt.Sprintf("https-443-l%d", i), Port: 443, TLS: true, ServerName: name, Certificates: []string{"default/cert"}})
+	}
 	w := newWorld(route.LayoutPlain, chains...)
 	for _, name := range generatedBackends {
 		w.cluster(name, route.HTTP1)
 	}
 	for _, c := range chains {
 		for _, hostname := range generatedHostnames {
-			if !g.chance(60) {
+			if !g.chance(60) || c.TLS && (!covers(c.ServerName, hostname) || slices.Contains(generatedServers, hostname)) {
 				continue
 			}
 			var entries []route.Entry
@@ -45,7 +52,29 @@ func (g *generator) world() *world {
 			w.host(c.ID, hostname, entries...).Misdirected = g.chance(10)
 		}
 	}
+	g.misdirect(w)
 	return w
+}
+
+// misdirect adds the hosts of HTTPS listeners as package route does: each on its own
+// chain and, refused, on the wider ones and on the port.
+func (g *generator) misdirect(w *world) {
+	for i, name := range generatedServers {
+		w.host(route.MisdirectedChain(443), name).Misdirected = true
+		for j, wide := range generatedServers {
+			switch id := fmt.Sprintf("https-443-l%d", j); {
+			case i == j:
+				w.host(id, name, entry(g.match(), g.rule()))
+			case covers(wide, name):
+				w.host(id, name).Misdirected = true
+			}
+		}
+	}
+}
+
+func covers(wide, narrow string) bool {
+	suffix, wildcard := strings.CutPrefix(wide, "*")
+	return wide == narrow || wildcard && strings.HasSuffix(narrow, suffix) && narrow != suffix
 }
 
 func (g *generator) match() route.Match {
@@ -142,8 +171,9 @@ func (g *generator) pathChange() *route.PathChange {
 	return nil
 }
 
-// request is the name of a listener and an HTTP/1.1 request to it.
-func (g *generator) request() (listener, text string) {
+// request is the name of a listener, an HTTP/1.1 request to it, and the server name to
+// ask for; "" is without TLS.
+func (g *generator) request() (listener, server, text string) {
 	host := pick(g, generatedHosts)
 	if g.chance(50) {
 		host = pick(g, generatedHosts[:7])
@@ -180,5 +210,9 @@ func (g *generator) request() (listener, text string) {
 		fmt.Fprintf(&b, "%s: http-80/a.test\r\n", scopeHeader) // a client that wants another scope
 	}
 	b.WriteString("\r\n")
-	return pick(g, []string{"port-80", "port-8080"}), b.String()
+	listener = pick(g, []string{"port-80", "port-8080", "port-443"})
+	if listener == "port-443" {
+		server = pick(g, []string{"a.test", "b.test", "sub.a.test", "other"})
+	}
+	return listener, server, b.String()
 }

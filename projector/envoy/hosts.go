@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"fmt"
+	"slices"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -27,8 +28,16 @@ func (b *builder) routes(id OutputID) ([]routing.Resource, error) {
 		return nil, nil
 	}
 	var hosts []*virtualHost
-	for _, h := range b.tables.Hosts(id.Gateway, id.Name) {
+	own := b.tables.Hosts(id.Gateway, id.Name)
+	for _, h := range own {
 		hosts = append(hosts, &virtualHost{host: h})
+	}
+	if chain.TLS {
+		for _, h := range b.tables.Hosts(id.Gateway, route.MisdirectedChain(chain.Port)) {
+			if !slices.ContainsFunc(own, func(o *route.Host) bool { return o.ID.Hostname == h.ID.Hostname }) {
+				hosts = append(hosts, &virtualHost{host: h})
+			}
+		}
 	}
 	config, err := routeConfiguration(id.Name, chain, hosts)
 	if err != nil {

@@ -3,7 +3,6 @@ package envoy
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -100,14 +99,17 @@ type builder struct {
 }
 
 // host adds the two outputs that a host is in, one per layout; a stream is all in
-// the listeners.
+// the listeners, and what is misdirected on a port in the routes of all its chains.
 func (b *builder) host(id route.HostID) {
 	if b.stream(id) {
 		b.add(OutputID{id.Gateway, KindListeners, ""}, b.listeners)
 		return
 	}
+	for _, chain := range b.chainsOfPort(id) {
+		b.add(OutputID{id.Gateway, KindRoutes, chain}, b.routes)
+	}
 	b.add(OutputID{id.Gateway, KindRoutes, id.Chain}, b.routes)
-	b.add(OutputID{id.Gateway, KindScope, id.Chain + "/" + scopeHost(id.Hostname)}, b.scope)
+	b.add(OutputID{id.Gateway, KindScope, id.Chain + "/" + scopeHost(id)}, b.scope)
 }
 
 // add computes an output, unless that was done already.
@@ -130,18 +132,36 @@ func (b *builder) chain(gateway, id string, layout route.Layout) (*route.Gateway
 	if g == nil || layoutOf(g) != layout {
 		return g, nil
 	}
-	for i := range g.Chains {
-		if g.Chains[i].ID == id && g.Chains[i].Stream == "" {
-			return g, &g.Chains[i]
-		}
+	if c := g.Chain(id); c != nil && c.Stream == "" {
+		return g, c
 	}
 	return g, nil
+}
+
+// chainsOfPort are the HTTPS chains that a host on [route.MisdirectedChain] concerns, in
+// the plain layout.
+func (b *builder) chainsOfPort(id route.HostID) []string {
+	g := b.tables.Gateway(id.Gateway)
+	if g == nil || layoutOf(g) != route.LayoutPlain || !route.IsMisdirected(id.Chain) {
+		return nil
+	}
+	var chains []string
+	for i := range g.Chains {
+		if g.Chains[i].TLS && g.Chains[i].Stream == "" && route.MisdirectedChain(g.Chains[i].Port) == id.Chain {
+			chains = append(chains, g.Chains[i].ID)
+		}
+	}
+	return chains
 }
 
 // stream tells whether a host is of a chain that forwards a stream.
 func (b *builder) stream(id route.HostID) bool {
 	g := b.tables.Gateway(id.Gateway)
-	return g != nil && slices.ContainsFunc(g.Chains, func(c route.Chain) bool { return c.ID == id.Chain && c.Stream != "" })
+	if g == nil {
+		return false
+	}
+	c := g.Chain(id.Chain)
+	return c != nil && c.Stream != ""
 }
 
 // layoutOf is the one place that chooses between the layouts.

@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"strings"
+
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"github.com/rutter-gateway/rutter/projector/route"
@@ -29,7 +31,7 @@ func redirectRoutes(base *routev3.Route, chain *route.Chain, hostname string, pa
 	if r.Hostname != "" {
 		return []*routev3.Route{base}
 	}
-	if scopeHost(hostname) != "*" {
+	if !strings.HasPrefix(hostname, "*") {
 		action.HostRedirect = hostname
 		return []*routev3.Route{base}
 	}

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"strings"
 
 	mutationrulesv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
@@ -17,7 +18,9 @@ import (
 
 // The scoped layout: one ScopedRouteConfiguration per hostname of a chain, with
 // its routes inline, so that a change costs Envoy what that one hostname costs.
-// The scope of a request is <chain>/<host>, which travels in a header.
+// The scope of a request is <chain>/<host>, which travels in a header, ahead of a
+// colon: behind it stand the port that the client named, if any, and the hostname of
+// the chain.
 const (
 	scopeHeader   = "x-rutter-scope"
 	scopeFallback = "scope-fallback"
@@ -25,18 +28,31 @@ const (
 
 // fallbackScript runs where no scope matched, which is on requests that spell
 // their host in an unusual way (upper case, trailing dot, an IPv6 literal), that
-// belong to a wildcard host, or to none. Reading metadata() makes Envoy select a
+// belong to a wildcard host, or to none. What the chain's own hostname does not cover
+// may be another listener's, of the port. Reading metadata() makes Envoy select a
 // route again; every route has a name, so a name tells that a scope was found.
 const fallbackScript = `
 local name = "` + scopeHeader + `"
+
+local function covers(pattern, host)
+  if pattern == "*" or pattern == host then return true end
+  local suffix = pattern:match("^%*(.*)$")
+  return suffix ~= nil and #host > #suffix and host:sub(-#suffix) == suffix
+end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
   local scope = headers:get(name)
   if scope == nil then return end
-  local chain, host = scope:match("^([^/]*)/(.*)$")
+  local chain, host, server = scope:match("^([^/]*)/(.*):([^:]*)$")
   if chain == nil then return end
-  local usual = host:lower():gsub(":%d*$", ""):gsub("%.$", "")
+  local lower = host:lower()
+  if not covers(server, (lower:gsub(":[^:%]]*$", ""):gsub("%.$", ""))) then
+    headers:replace(name, (chain:match("^https%-%d+") or chain) .. "/*")
+    handle:clearRouteCache()
+    return
+  end
+  local usual = lower:gsub(":%d*$", ""):gsub("%.$", "")
   if usual ~= host then
     headers:replace(name, chain .. "/" .. usual)
     handle:clearRouteCache()
@@ -49,13 +65,14 @@ function envoy_on_request(handle)
 end
 `
 
-// scopeHost is the part of a scope's name that stands for a hostname. All
-// wildcard hosts of a chain are in one scope, where the longest suffix wins.
-func scopeHost(hostname string) string {
-	if strings.HasPrefix(hostname, "*") {
+// scopeHost is the part of a scope's name that stands for a host. All wildcard hosts of
+// a chain are in one scope, where the longest suffix wins, and all of
+// [route.MisdirectedChain].
+func scopeHost(id route.HostID) string {
+	if strings.HasPrefix(id.Hostname, "*") || route.IsMisdirected(id.Chain) {
 		return "*"
 	}
-	return hostname
+	return id.Hostname
 }
 
 // selectScopes makes a connection manager choose routes by scope. All but the
@@ -66,7 +83,7 @@ func selectScopes(m *hcmv3.HttpConnectionManager, chain *route.Chain) {
 		// Overwrites whatever a client sent in this header.
 		TypedConfig: fixed(&earlyv3.HeaderMutation{Mutations: []*mutationrulesv3.HeaderMutation{{
 			Action: &mutationrulesv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
-				Header:       &corev3.HeaderValue{Key: scopeHeader, Value: chain.ID + "/%REQ(:AUTHORITY)%"},
+				Header:       &corev3.HeaderValue{Key: scopeHeader, Value: chain.ID + "/%REQ(:AUTHORITY)%:" + cmp.Or(chain.ServerName, "*")},
 				AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 			}},
 		}}}),
@@ -100,16 +117,21 @@ func selectScopes(m *hcmv3.HttpConnectionManager, chain *route.Chain) {
 func (b *builder) scope(id OutputID) ([]routing.Resource, error) {
 	chainID, hostname, _ := strings.Cut(id.Name, "/")
 	g, chain := b.chain(id.Gateway, chainID, route.LayoutScoped)
-	if chain == nil {
+	misdirected := route.IsMisdirected(chainID)
+	if g == nil || layoutOf(g) != route.LayoutScoped || chain == nil && !misdirected {
 		return nil, nil
 	}
 	var hosts []*virtualHost
 	if hostname == "*" {
-		// Exists even when it is empty: Envoy waits for the first scope before it serves.
 		for _, h := range b.tables.Hosts(id.Gateway, chainID) {
-			if scopeHost(h.ID.Hostname) == "*" {
+			if scopeHost(h.ID) == "*" {
 				hosts = append(hosts, &virtualHost{host: h})
 			}
+		}
+		// That of a chain exists even when it is empty: Envoy waits for the first scope
+		// before it serves.
+		if misdirected && len(hosts) == 0 {
+			return nil, nil
 		}
 	} else {
 		h := b.tables.Host(route.HostID{Gateway: id.Gateway, Chain: chainID, Hostname: hostname})

@@ -64,9 +64,9 @@ func TestTLSListenersAreChosenByNameAndRefuseForeignHosts(t *testing.T) {
 	w.cluster("w", route.H2C)
 	w.cluster("any", route.HTTP1)
 	w.host("https-443-a", "a.test", entry(prefix("/"), rule("a")), entry(exactly("/redirect"), rule()))
-	w.host("https-443-a", "*.w.test").Misdirected = true
 	w.host("https-443-w", "*.w.test", entry(prefix("/"), rule("w")))
-	w.host("https-443-w", "a.test").Misdirected = true
+	w.host(route.MisdirectedChain(443), "a.test").Misdirected = true
+	w.host(route.MisdirectedChain(443), "*.w.test").Misdirected = true
 	w.host("https-443-any", "*", entry(exactly("/go"), filtered(route.Filters{Redirect: &route.Redirect{Path: &route.PathChange{Full: new("/to")}}})), entry(prefix("/"), rule("any")))
 	w.host("https-443-any", "a.test").Misdirected = true
 	w.host("https-443-any", "*.w.test").Misdirected = true
@@ -78,7 +78,9 @@ func TestTLSListenersAreChosenByNameAndRefuseForeignHosts(t *testing.T) {
 			{"a.test", "a.test", "a.test", "a", 200},
 			{"a.test", "A.test:443", "a.test", "a", 200},
 			{"a.test", "x.w.test", "a.test", "", 421},
+			{"a.test", "X.W.test.:443", "a.test", "", 421},
 			{"a.test", "other.test", "a.test", "", 404},
+			{"x.w.test", "other.test", "w.test", "", 404},
 			{"x.y.w.test", "x.w.test", "w.test", "w", 200},
 			{"x.w.test", "a.test", "w.test", "", 421},
 			{"x.w.test", "A.TEST.", "w.test", "", 421},

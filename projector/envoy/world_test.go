@@ -29,6 +29,7 @@ func newWorld(layout route.Layout, chains ...route.Chain) *world {
 		clusters: map[route.ClusterID]*route.Cluster{},
 		secrets:  map[route.SecretID]*route.Secret{},
 	}
+	slices.SortFunc(chains, func(a, b route.Chain) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.ID, b.ID)) })
 	w.gateways[testGateway] = &route.Gateway{
 		Key:           events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"},
 		Layout:        layout,

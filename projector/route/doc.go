@@ -13,14 +13,16 @@
 //
 //	class      GatewayClass → is it ours, which layout
 //	policy     BackendTLSPolicy → for which Services, can it be followed
-//	gateway    Gateway → listeners: accepted, conflicted, certificates, chains
+//	gateway    Gateway → its listeners by themselves: accepted, certificates
+//	set        ListenerSet → likewise
+//	merged     Gateway → which of all these listeners conflict and are served; chains
 //	attachment route → per parent: which listeners, which hostnames; resolved rules
 //	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence
 //	cluster    (gateway, Service port) → what is needed to reach it
 //	secret     (gateway, name) → certificate chain and sealed key, or certificates to trust
-//	verdict    status of a GatewayClass, Gateway, route or policy
+//	verdict    status of a GatewayClass, Gateway, ListenerSet, route or policy
 //
 // Rules of the Gateway API name the type whose documentation states them
 // (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go
-// (what is recomputed) and takeover.go (what becomes of the result).
+// (what is recomputed), merge.go (listeners) and takeover.go (what becomes of the result).
 package route

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -13,6 +14,14 @@ import (
 // of the most specific hostname matches meets the rules of the wider ones
 // (HTTPRouteRule.matches: "across all rules specified on applicable Routes").
 func (t *Tables) computeHost(r *reader, id HostID) *Host {
+	if port, ok := misdirectedPort(id.Chain); ok {
+		at := spot{port, overTLS, id.Hostname}
+		r.note(spotOf(id.Gateway, at))
+		if m := t.merged[id.Gateway]; m == nil || m.owners[at] == nil {
+			return nil
+		}
+		return &Host{ID: id, Misdirected: true}
+	}
 	chain := r.chain(chainOf(id))
 	if chain == nil {
 		return nil
@@ -67,6 +76,25 @@ func entryName(rule *Rule, match int) string {
 		return name
 	}
 	return strings.TrimSuffix(rule.Route.Resource, "routes") + "/" + name
+}
+
+// MisdirectedChain stands for all HTTPS chains of a port: its hosts are the hostnames of
+// all listeners there, which are misdirected on each chain whose own hostname does not
+// cover them.
+func MisdirectedChain(port int32) string { return misdirectedPrefix + strconv.Itoa(int(port)) }
+
+const misdirectedPrefix = "https-"
+
+// IsMisdirected tells whether a chain is a [MisdirectedChain].
+func IsMisdirected(chain string) bool {
+	_, ok := misdirectedPort(chain)
+	return ok
+}
+
+func misdirectedPort(chain string) (int32, bool) {
+	rest, ok := strings.CutPrefix(chain, misdirectedPrefix)
+	port, err := strconv.ParseInt(rest, 10, 32) // a chain has the name of its listener behind the port
+	return int32(port), ok && err == nil
 }
 
 func hostOutput(id HostID) node { return node{hostNode, id.Gateway, id.Chain, id.Hostname} }

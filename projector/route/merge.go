@@ -1,7 +1,6 @@
 package route
 
 import (
-	"cmp"
 	"slices"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -22,7 +21,6 @@ type merged struct {
 	parents []*parent
 	// owners are the listeners that requests can reach.
 	owners map[spot]*listener
-	chains map[string]*Chain // of public, by ID
 }
 
 func mergedOf(gateway string) node { return node{layer: mergedNode, a: gateway} }
@@ -34,7 +32,7 @@ func (t *Tables) computeMerged(r *reader, name string) *merged {
 	if g == nil {
 		return nil
 	}
-	m := &merged{infrastructure: g.infrastructure, owners: map[spot]*listener{}, chains: map[string]*Chain{}}
+	m := &merged{infrastructure: g.infrastructure, owners: map[spot]*listener{}}
 	key := gatewayKey(name)
 	claims := newClaims()
 	own := m.take(claims, g, key, g.listeners)
@@ -60,9 +58,6 @@ func (t *Tables) computeMerged(r *reader, name string) *merged {
 	m.infrastructure = withPorts(g.infrastructure, ofSets)
 	if chains := m.allChains(); len(chains) > 0 {
 		m.public = &Gateway{Key: key, Layout: g.layout, ListenAddress: g.listenAddress, Chains: chains}
-		for i := range chains {
-			m.chains[chains[i].ID] = &chains[i]
-		}
 	}
 	return m
 }
@@ -106,34 +101,46 @@ func (m *merged) allChains() []Chain {
 	for _, c := range chains { //determinism: sorted below
 		sorted = append(sorted, c)
 	}
-	slices.SortFunc(sorted, func(a, b Chain) int { return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(sorted, Chain.compare)
 	return sorted
 }
 
 // hosts are the virtual hosts that a Gateway has before any route: one per
-// listener hostname, which answers 404 until a route attaches, and in each HTTPS
-// chain those of the other listeners, which answer 421. A stream has none.
+// listener hostname, which answers 404 until a route attaches, and those that answer
+// 421 on HTTPS. A stream has none.
 func (m *merged) hosts() []HostID {
 	if m == nil || m.public == nil {
 		return nil
 	}
 	name := m.public.Name()
-	overPort := map[int32][]string{} // hostnames
-	for at := range m.owners {       //determinism: hosts are counted, in any order
+	over, https := map[int32]int{}, map[int32]bool{} // listeners with TLS by port
+	for at, l := range m.owners {                    //determinism: counts and flags
 		if at.over == overTLS {
-			overPort[at.port] = append(overPort[at.port], at.hostname)
+			over[at.port]++
+			https[at.port] = https[at.port] || l.stream() == ""
 		}
 	}
 	var hosts []HostID
 	for at, l := range m.owners { //determinism: hosts are counted, in any order
-		if l.stream() != "" {
-			continue
+		if l.stream() == "" {
+			hosts = append(hosts, HostID{name, l.chain(), at.hostname})
 		}
-		hosts = append(hosts, HostID{name, l.chain(), at.hostname})
-		for _, hostname := range overPort[at.port] {
-			if at.over == overTLS {
-				hosts = append(hosts, HostID{name, l.chain(), hostname})
-			}
+		if at.over == overTLS && https[at.port] && over[at.port] > 1 {
+			hosts = m.addMisdirected(hosts, name, at)
+		}
+	}
+	return hosts
+}
+
+// addMisdirected adds the hosts by which a hostname of one listener is refused on the
+// chains of the others: one on each chain whose own hostname covers it, and for all the
+// rest one on the port. Only few hostnames cover another one, so that this is in
+// proportion to the listeners.
+func (m *merged) addMisdirected(hosts []HostID, gateway string, at spot) []HostID {
+	hosts = append(hosts, HostID{gateway, MisdirectedChain(at.port), at.hostname})
+	for _, pattern := range covering(at.hostname)[1:] {
+		if wide := m.owners[spot{at.port, overTLS, pattern}]; wide != nil && wide.stream() == "" {
+			hosts = append(hosts, HostID{gateway, wide.chain(), at.hostname})
 		}
 	}
 	return hosts

@@ -242,7 +242,7 @@ func dependents(t *Tables, keys ...events.Key) map[node]bool {
 			for at := range m.owners {
 				follow(spotOf(n.a, at))
 			}
-			for id := range m.chains {
+			for _, id := range m.public.chainsNotIn(nil) {
 				follow(chainOutput(chainID{n.a, id}))
 			}
 			for _, o := range slices.Concat(outputs(m.hosts(), hostOutput), outputs(m.secrets(), secretOutput)) {

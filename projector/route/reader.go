@@ -109,8 +109,8 @@ func (r *reader) owner(gateway string, at spot, below string) *listener {
 
 func (r *reader) chain(id chainID) *Chain {
 	r.note(chainOutput(id))
-	if m := r.t.merged[id.gateway]; m != nil {
-		return m.chains[id.chain]
+	if g := r.t.Gateway(id.gateway); g != nil {
+		return g.Chain(id.chain)
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package route
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -27,6 +31,25 @@ type Gateway struct {
 	Chains []Chain
 }
 
+// Chain is the chain with an ID, or nil. There may be thousands.
+func (g *Gateway) Chain(id string) *Chain {
+	_, rest, _ := strings.Cut(id, "-")
+	text, _, _ := strings.Cut(rest, "-")
+	port, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return nil
+	}
+	i, found := slices.BinarySearchFunc(g.Chains, Chain{ID: id, Port: int32(port)}, Chain.compare)
+	if !found {
+		return nil
+	}
+	return &g.Chains[i]
+}
+
+func (c Chain) compare(d Chain) int {
+	return cmp.Or(cmp.Compare(c.Port, d.Port), cmp.Compare(c.ID, d.ID))
+}
+
 // Name is namespace/name.
 func (g *Gateway) Name() string { return g.Key.Namespace + "/" + g.Key.Name }
 
@@ -44,7 +67,8 @@ const (
 // hosts, of which the first entry takes all connections.
 type Chain struct {
 	// ID is unique in the Gateway, lower case and without ":" and "/": http-<port>,
-	// tcp-<port>, udp-<port>, https-<port>-<listener>, tls-<port>-<listener>.
+	// tcp-<port>, udp-<port>, https-<port>-<listener>, tls-<port>-<listener>, where a
+	// listener of a ListenerSet is <namespace>_<set>_<listener>.
 	ID     string
 	Port   int32
 	Stream Stream
@@ -73,8 +97,8 @@ type HostID struct{ Gateway, Chain, Hostname string }
 // Host is what one virtual host of a chain does.
 type Host struct {
 	ID HostID
-	// Misdirected hosts belong to another HTTPS listener of the port: every request
-	// gets 421 (Listener.hostname, "misdirected requests").
+	// Misdirected hosts belong to another listener of the port: every request gets 421
+	// (Listener.hostname, "misdirected requests"). See [MisdirectedChain].
 	Misdirected bool
 	// Entries are tried in order. A request that none matches gets 404.
 	Entries []Entry

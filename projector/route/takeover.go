@@ -54,21 +54,36 @@ func (b *builder) setMerged(name string, next *merged) {
 	was, is := old.orEmpty(), next.orEmpty()
 	b.setParents(name, was.parents, is.parents)
 	b.touchOwners(name, was.owners, is.owners)
-	for id := range was.chains { //determinism: what is marked is sorted before it is recomputed
-		if is.chains[id] == nil {
-			t.graph.touch(chainOutput(chainID{name, id}))
-			b.change.Hosts = append(b.change.Hosts, HostID{name, id, anyHost})
-		}
-	}
-	for id := range is.chains { //determinism: what is marked is sorted before it is recomputed
-		if was.chains[id] == nil {
-			t.graph.touch(chainOutput(chainID{name, id}))
-		}
-	}
+	b.setChains(name, was.public, is.public)
 	if !reflect.DeepEqual(was.infrastructure, is.infrastructure) {
 		b.change.Infrastructures = append(b.change.Infrastructures, name)
 	}
 	b.setPublic(name, was.public, is.public)
+}
+
+// setChains touches the chains that come and go. The latter are in no table any more:
+// a host stands for all that belonged to one.
+func (b *builder) setChains(name string, was, is *Gateway) {
+	for _, id := range was.chainsNotIn(is) {
+		b.t.graph.touch(chainOutput(chainID{name, id}))
+		b.change.Hosts = append(b.change.Hosts, HostID{name, id, anyHost})
+	}
+	for _, id := range is.chainsNotIn(was) {
+		b.t.graph.touch(chainOutput(chainID{name, id}))
+	}
+}
+
+func (g *Gateway) chainsNotIn(other *Gateway) []string {
+	if g == nil {
+		return nil
+	}
+	var ids []string
+	for i := range g.Chains {
+		if other == nil || other.Chain(g.Chains[i].ID) == nil {
+			ids = append(ids, g.Chains[i].ID)
+		}
+	}
+	return ids
 }
 
 func (b *builder) setPublic(name string, before, after *Gateway) {

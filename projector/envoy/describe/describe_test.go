@@ -120,7 +120,7 @@ func backend(name string, weight uint32) route.Backend {
 
 // everyFeature has each thing that a description can say.
 func everyFeature() *tables {
-	t := newTables(route.Chain{ID: "http-80", Port: 80}, route.Chain{ID: "https-443-web", Port: 443, TLS: true, ServerName: "a.example", Certificates: []string{"default/cert"}})
+	t := newTables(route.Chain{ID: "http-80", Port: 80}, route.Chain{ID: "https-443-web", Port: 443, TLS: true, ServerName: "*.example", Certificates: []string{"default/cert"}})
 	filtered := to(backend("default/a/80", 1))
 	filtered.Filters = route.Filters{
 		RequestHeaders:  &route.HeaderChange{Set: []route.Header{{Name: "X-A", Value: "50%"}}, Add: []route.Header{{Name: "X-B", Value: "2"}}, Remove: []string{"X-C"}},
@@ -179,7 +179,7 @@ https-443-web b.example misdirected=true
 	}
 	wantListeners := []describe.Listener{
 		{Name: "http-80", Port: 80},
-		{Name: "https-443-web", Port: 443, TLS: true, ServerName: "a.example", Certificates: []describe.Certificate{{
+		{Name: "https-443-web", Port: 443, TLS: true, ServerName: "*.example", Certificates: []describe.Certificate{{
 			Secret: "default/cert", Subject: "CN=a.example", Names: []string{"a.example", "127.0.0.1"}, NotAfter: leaf.NotAfter, Fingerprint: g.Listeners[1].Certificates[0].Fingerprint,
 		}}},
 	}

@@ -46,8 +46,8 @@ type Host struct {
 	Listener string `json:"listener"`
 	// Hostname is a name, *.name, or * for any.
 	Hostname string `json:"hostname"`
-	// Misdirected is set where another listener answers for the name: every
-	// request gets 421.
+	// Misdirected is set where another listener answers for the name, although that of
+	// this one covers it: every request gets 421.
 	Misdirected bool `json:"misdirected,omitempty"`
 	// Rules are tried in order; a request that none matches gets 404. Of a stream
 	// there is one, for all connections.
@@ -92,6 +92,7 @@ func Of(name string, resources map[routing.ResourceName]routing.Resource) (*Gate
 }
 
 func (g *Gateway) sort() {
+	g.dropObvious()
 	slices.SortFunc(g.Listeners, func(a, b Listener) int {
 		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Name, b.Name))
 	})
@@ -101,6 +102,19 @@ func (g *Gateway) sort() {
 	}
 	slices.SortFunc(g.Hosts, func(a, b Host) int {
 		return cmp.Or(cmp.Compare(place[a.Listener], place[b.Listener]), cmp.Compare(a.Listener, b.Listener), cmp.Compare(a.Hostname, b.Hostname))
+	})
+}
+
+// dropObvious leaves out that a listener refuses what its server name does not cover
+// and another one has: the layouts say so in different places, and it goes without saying.
+func (g *Gateway) dropObvious() {
+	names := map[string]string{}
+	for _, l := range g.Listeners {
+		names[l.Name] = cmp.Or(l.ServerName, "*")
+	}
+	g.Hosts = slices.DeleteFunc(g.Hosts, func(h Host) bool {
+		suffix, wildcard := strings.CutPrefix(names[h.Listener], "*")
+		return h.Misdirected && !(wildcard && strings.HasSuffix(h.Hostname, suffix))
 	})
 }
 
