@@ -18,9 +18,8 @@ const (
 // notYet are the features that Rutter does not claim so far. A feature leaves this list
 // in the change that makes it work.
 var notYet = []features.FeatureName{
-	// listeners from elsewhere, and what they do with requests
+	// what listeners do with requests
 	features.SupportGatewayListenerFilters,
-	features.SupportListenerSet,
 
 	// addresses
 	features.SupportGatewayAddressRoutability,
