@@ -34,6 +34,22 @@ func TestProgrammedFollowsTheEnvoys(t *testing.T) {
 	})
 }
 
+func TestAListenerSetFollowsTheEnvoysOfItsGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		key := events.Key{Resource: events.ListenerSets, Namespace: "team", Name: "set"}
+		w.publish(10, gatewayVerdict(1, 5), routing.Verdict{Object: key, UID: "set", Generation: 1, Since: 8, Gateway: gateway})
+		w.start()
+		w.want(key, "False/Pending@1")
+		w.says(key, "No Envoy")
+		w.report("a", nil, 5)
+		w.want(key, "False/Pending@1")
+		w.says(key, "Not every Envoy")
+		w.report("a", nil, 8)
+		w.want(key, "True/Programmed@1")
+	})
+}
+
 func TestSilentServerCountsAsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -187,6 +187,22 @@ func (w *world) pass(d time.Duration) {
 // programmed is what the Programmed condition of an object says: status/reason.
 func (w *world) programmed(key events.Key) string {
 	w.t.Helper()
+	c := w.condition(key)
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s/%s@%d", c.Status, c.Reason, c.ObservedGeneration)
+}
+
+// says looks for a part of what it says to people.
+func (w *world) says(key events.Key, part string) {
+	w.t.Helper()
+	if c := w.condition(key); c == nil || !strings.Contains(c.Message, part) {
+		w.t.Errorf("%s does not say %q: %+v", key, part, c)
+	}
+}
+
+func (w *world) condition(key events.Key) *metav1.Condition {
 	w.statuses.mu.Lock()
 	defer w.statuses.mu.Unlock()
 	o := w.statuses.objects[key]
@@ -194,15 +210,17 @@ func (w *world) programmed(key events.Key) string {
 	switch {
 	case o.Gateway != nil:
 		list = o.Gateway.Conditions
+	case o.ListenerSet != nil:
+		list = o.ListenerSet.Conditions
 	case o.Route != nil && len(o.Route.Parents) > 0:
 		list = o.Route.Parents[0].Conditions
 	}
-	for _, c := range list {
-		if strings.HasSuffix(c.Type, "Programmed") {
-			return fmt.Sprintf("%s/%s@%d", c.Status, c.Reason, c.ObservedGeneration)
+	for i := range list {
+		if strings.HasSuffix(list[i].Type, "Programmed") {
+			return &list[i]
 		}
 	}
-	return ""
+	return nil
 }
 
 // want is asked when nothing is held back any more.

@@ -67,11 +67,11 @@ func BenchmarkOneChangeAmongListenerSets(b *testing.B) {
 			mustProject(b, e, list...)
 			b.Logf("%d ListenerSets with %s and %d routes: projected whole in %v", sets, protocol, sets*routesPerSet, time.Since(started))
 			sequence := uint64(len(list))
-			change := func(b *testing.B, of events.Event, old, new string) {
+			change := func(b *testing.B, of events.Event, from, to string) {
 				for b.Loop() {
 					sequence++
 					next := of
-					next.Sequence, next.Data = sequence, []byte(strings.Replace(string(of.Data), old, fmt.Sprintf(new, sequence), 1))
+					next.Sequence, next.Data = sequence, []byte(strings.Replace(string(of.Data), from, fmt.Sprintf(to, sequence), 1))
 					mustProject(b, e, next)
 				}
 			}
