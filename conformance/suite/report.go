@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	confv1 "sigs.k8s.io/gateway-api/conformance/apis/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -63,6 +64,23 @@ func only(one, other []string) []string {
 		}
 	}
 	return result
+}
+
+// summarize says in a line for each profile how it went.
+func summarize(report []byte) (string, error) {
+	var parsed confv1.ConformanceReport
+	if err := yaml.Unmarshal(report, &parsed); err != nil {
+		return "", fmt.Errorf("read the report: %w", err)
+	}
+	var result strings.Builder
+	for _, profile := range parsed.ProfileReports {
+		passed, failed := profile.Core.Statistics.Passed, profile.Core.Statistics.Failed
+		if extended := profile.Extended; extended != nil {
+			passed, failed = passed+extended.Statistics.Passed, failed+extended.Statistics.Failed
+		}
+		fmt.Fprintf(&result, "%s, %s channel: %d passed, %d failed. %s\n", profile.Name, parsed.GatewayAPIChannel, passed, failed, profile.Summary)
+	}
+	return result.String(), nil
 }
 
 // chartVersion is the version of Rutter that a chart installs, which the report names.

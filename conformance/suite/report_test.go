@@ -49,3 +49,20 @@ func TestEveryFeatureThatIsExemptExists(t *testing.T) {
 		}
 	}
 }
+
+func TestASummarySaysHowEachProfileWent(t *testing.T) {
+	const report = `
+gatewayAPIChannel: standard
+profiles:
+- name: GATEWAY-HTTP
+  core: {statistics: {Passed: 3, Failed: 1}}
+  extended: {statistics: {Passed: 2, Failed: 0}}
+  summary: Core tests failed.
+- name: GATEWAY-TLS
+  core: {statistics: {Passed: 1}}
+`
+	const want = "GATEWAY-HTTP, standard channel: 5 passed, 1 failed. Core tests failed.\nGATEWAY-TLS, standard channel: 1 passed, 0 failed. \n"
+	if got, err := summarize([]byte(report)); err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
