@@ -12,12 +12,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/rutter-gateway/rutter/conformance/internal/controlplane"
 	"github.com/rutter-gateway/rutter/conformance/internal/dns"
+	"github.com/rutter-gateway/rutter/conformance/internal/endpoints"
 	"github.com/rutter-gateway/rutter/conformance/internal/isolation"
 	"github.com/rutter-gateway/rutter/conformance/internal/kubelet"
 	"github.com/rutter-gateway/rutter/conformance/internal/podnet"
@@ -45,6 +47,7 @@ type Cluster struct {
 
 	cfg     Config
 	network *podnet.Network
+	kubelet *kubelet.Kubelet
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	lock    *os.File
@@ -84,7 +87,9 @@ func (c *Cluster) start(ctx, running context.Context) error {
 	if err := c.startControlPlane(ctx, network.Node()); err != nil {
 		return err
 	}
-	clients, err := kubernetes.NewForConfig(c.Client)
+	own := rest.CopyConfig(c.Client)
+	own.ContentType = runtime.ContentTypeProtobuf // what a node does should cost others little
+	clients, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		return err
 	}
@@ -134,13 +139,17 @@ func (c *Cluster) startControlPlane(ctx context.Context, node netip.Addr) error 
 }
 
 func (c *Cluster) startServices(running context.Context, clients kubernetes.Interface, factory informers.SharedInformerFactory) error {
+	index, err := endpoints.New(factory)
+	if err != nil {
+		return err
+	}
 	proxy, err := services.New(services.Config{
-		Client: clients, Informers: factory, LoadBalancers: loadBalancers, Logger: c.cfg.Logger,
+		Client: clients, Informers: factory, Endpoints: index, LoadBalancers: loadBalancers, Logger: c.cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	names, err := dns.New(netip.AddrPortFrom(resolver, 53), factory)
+	names, err := dns.New(netip.AddrPortFrom(resolver, 53), factory.Core().V1().Services().Lister(), index)
 	if err != nil {
 		return err
 	}
@@ -163,9 +172,17 @@ func (c *Cluster) startKubelet(running context.Context, clients kubernetes.Inter
 	if err != nil {
 		return err
 	}
+	c.kubelet = node
 	c.run(func() error { return node.Run(running) })
 	return nil
 }
+
+// Process is the program of a running container, with its number: a test can look at
+// its memory, or kill it.
+type Process = kubelet.Process
+
+// Processes are the programs that run in pods now.
+func (c *Cluster) Processes() []Process { return c.kubelet.Processes() }
 
 // run runs a part of the cluster until Stop, which then says how it went.
 func (c *Cluster) run(part func() error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -327,6 +328,26 @@ func TestACrashingContainerIsStartedAgainEverMoreSlowly(t *testing.T) {
 			err = fmt.Errorf("it is %q", logs)
 		}
 		return err
+	})
+}
+
+func TestAProgramThatIsKilledIsStartedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.awaitServing(r.run(r.pod("victim", nil)))
+	for _, process := range shared.Processes() {
+		if process.Namespace == r.namespace {
+			if err := syscall.Kill(process.PID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.eventually("the second start", func() error {
+		status := r.get("victim").Status.ContainerStatuses[0]
+		if how := status.LastTerminationState.Terminated; how == nil || how.ExitCode != 137 || status.State.Running == nil {
+			return fmt.Errorf("status is %v", status)
+		}
+		return nil
 	})
 }
 

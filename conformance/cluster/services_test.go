@@ -192,6 +192,10 @@ func TestAStatefulSetHasNamesAndKeepsItsData(t *testing.T) {
 	if _, err := tryAsk(second, "/file", "path", "/data/x"); err == nil {
 		t.Error("the second one has the data of the first")
 	}
+	claim, err := r.CoreV1().PersistentVolumeClaims(r.namespace).Get(t.Context(), "data-db-0", metav1.GetOptions{})
+	if err != nil || claim.Status.Phase != corev1.ClaimBound {
+		t.Errorf("the claim is %v, %v", claim.Status, err)
+	}
 	r.delete("db-0", nil)
 	r.eventually("another db-0", func() error {
 		again, err := r.CoreV1().Pods(r.namespace).Get(r.Context(), "db-0", metav1.GetOptions{})

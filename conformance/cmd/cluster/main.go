@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	"github.com/rutter-gateway/rutter/conformance/cluster"
 	"github.com/rutter-gateway/rutter/conformance/internal/isolation"
 )
@@ -37,6 +39,7 @@ func run() int {
 		level = slog.LevelDebug
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	klog.SetSlogLogger(logger) // what client libraries have to say
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	code, err := serve(ctx, *dir, *bin, flag.Args(), logger)

@@ -7,9 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	discoverylisters "k8s.io/client-go/listers/discovery/v1"
+	"k8s.io/client-go/tools/cache"
 )
 
 // zone is what this server answers for.
@@ -30,10 +29,13 @@ type target struct {
 	port uint16
 }
 
+// slicesOf finds the endpoints of a Service.
+type slicesOf func(cache.ObjectName) []*discoveryv1.EndpointSlice
+
 // directory looks names up.
 type directory struct {
-	services corelisters.ServiceLister
-	slices   discoverylisters.EndpointSliceLister
+	services  corelisters.ServiceLister
+	endpoints slicesOf
 }
 
 // lookUp answers for a name, which ends with a dot.
@@ -42,37 +44,26 @@ func (d *directory) lookUp(name string) answer {
 	if !ours {
 		return answer{}
 	}
-	labels := strings.Split(rest, ".")
-	slices.Reverse(labels)
-	if len(labels) < 2 {
+	parts := strings.Split(rest, ".")
+	slices.Reverse(parts)
+	if len(parts) < 2 {
 		return answer{}
 	}
-	service, err := d.services.Services(labels[0]).Get(labels[1])
+	service, err := d.services.Services(parts[0]).Get(parts[1])
 	if err != nil { // the lister knows one error: that there is none
 		return answer{}
 	}
-	own := labels[1] + "." + labels[0] + "." + zone
-	switch endpoints := d.endpoints(service); len(labels) {
+	own := parts[1] + "." + parts[0] + "." + zone
+	switch endpoints := d.endpoints(cache.MetaObjectToName(service)); len(parts) {
 	case 2:
 		return ofService(service, endpoints)
 	case 3:
-		return ofHost(labels[2], endpoints)
+		return ofHost(parts[2], endpoints)
 	case 4:
-		return ofPort(service, own, endpoints, strings.TrimPrefix(labels[3], "_"), strings.TrimPrefix(labels[2], "_"))
+		return ofPort(service, own, endpoints, strings.TrimPrefix(parts[3], "_"), strings.TrimPrefix(parts[2], "_"))
 	default:
 		return answer{}
 	}
-}
-
-func (d *directory) endpoints(service *corev1.Service) []*discoveryv1.EndpointSlice {
-	selector := labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service.Name})
-	found, err := d.slices.EndpointSlices(service.Namespace).List(selector)
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(found, func(slice *discoveryv1.EndpointSlice) bool {
-		return slice.AddressType != discoveryv1.AddressTypeIPv4
-	})
 }
 
 func ofService(service *corev1.Service, endpoints []*discoveryv1.EndpointSlice) answer {

@@ -10,7 +10,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -85,34 +84,34 @@ func TestReplies(t *testing.T) {
 func newDirectory(t *testing.T) directory {
 	t.Helper()
 	services := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-	slices := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-	add := func(to cache.Indexer, object any) {
-		if err := to.Add(object); err != nil {
+	add := func(object any) {
+		if err := services.Add(object); err != nil {
 			t.Fatal(err)
 		}
 	}
 	service := func(name string, spec corev1.ServiceSpec) *corev1.Service {
 		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"}, Spec: spec}
 	}
-	add(services, service("web", corev1.ServiceSpec{
+	add(service("web", corev1.ServiceSpec{
 		ClusterIP: "10.96.0.7", ClusterIPs: []string{"10.96.0.7"},
 		Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
 	}))
-	add(services, service("db", corev1.ServiceSpec{
+	add(service("db", corev1.ServiceSpec{
 		ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Name: "sql", Port: 1, Protocol: corev1.ProtocolTCP}},
 	}))
-	add(services, service("out", corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"}))
+	add(service("out", corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"}))
 	name, number, no := "sql", int32(5432), false
 	endpoint := func(host, address string, ready *bool) discoveryv1.Endpoint {
 		return discoveryv1.Endpoint{
 			Hostname: &host, Addresses: []string{netip.MustParseAddr(address).String()}, Conditions: discoveryv1.EndpointConditions{Ready: ready},
 		}
 	}
-	add(slices, &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Name: "db-x", Namespace: "default", Labels: map[string]string{discoveryv1.LabelServiceName: "db"}},
-		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Name: &name, Port: &number}},
-		Endpoints:   []discoveryv1.Endpoint{endpoint("db-0", "10.244.0.3", nil), endpoint("db-1", "10.244.0.4", nil), endpoint("db-2", "10.244.0.5", &no)},
-	})
-	return directory{services: corelisters.NewServiceLister(services), slices: discoverylisters.NewEndpointSliceLister(slices)}
+	slices := map[cache.ObjectName][]*discoveryv1.EndpointSlice{cache.NewObjectName("default", "db"): {{
+		Ports:     []discoveryv1.EndpointPort{{Name: &name, Port: &number}},
+		Endpoints: []discoveryv1.Endpoint{endpoint("db-0", "10.244.0.3", nil), endpoint("db-1", "10.244.0.4", nil), endpoint("db-2", "10.244.0.5", &no)},
+	}}}
+	return directory{
+		services:  corelisters.NewServiceLister(services),
+		endpoints: func(service cache.ObjectName) []*discoveryv1.EndpointSlice { return slices[service] },
+	}
 }

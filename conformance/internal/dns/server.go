@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-	"k8s.io/client-go/informers"
+	corelisters "k8s.io/client-go/listers/core/v1"
+
+	"github.com/rutter-gateway/rutter/conformance/internal/endpoints"
 )
 
 const (
@@ -31,13 +33,9 @@ type Server struct {
 	streams   *net.TCPListener
 }
 
-// New listens at an address, and registers with the informers, which the caller then
-// starts.
-func New(at netip.AddrPort, factory informers.SharedInformerFactory) (*Server, error) {
-	server := &Server{directory: directory{
-		services: factory.Core().V1().Services().Lister(),
-		slices:   factory.Discovery().V1().EndpointSlices().Lister(),
-	}}
+// New listens at an address. What it reads is kept up to date by the caller.
+func New(at netip.AddrPort, services corelisters.ServiceLister, index *endpoints.Index) (*Server, error) {
+	server := &Server{directory: directory{services: services, endpoints: index.Of}}
 	var err error
 	if server.packets, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); err != nil {
 		return nil, fmt.Errorf("DNS server: %w", err)

@@ -68,7 +68,7 @@ func (v *volumes) make(ctx context.Context, volume *corev1.Volume) error {
 	case source.EmptyDir != nil:
 		return v.own(v.path(volume), 0o777)
 	case source.PersistentVolumeClaim != nil:
-		return v.own(v.path(volume), 0o777)
+		return v.claim(ctx, volume)
 	default:
 		return errors.New("this kind of volume is not supported")
 	}

@@ -6,24 +6,23 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+
+	"github.com/rutter-gateway/rutter/conformance/internal/endpoints"
 )
 
 // Config says what the proxy reads, and from where it gives out addresses.
 type Config struct {
 	Client    kubernetes.Interface
 	Informers informers.SharedInformerFactory
+	Endpoints *endpoints.Index
 	// LoadBalancers is where addresses of load balancers are taken from, in ascending
 	// order. A Service may ask for one by spec.loadBalancerIP.
 	LoadBalancers netip.Prefix
@@ -32,8 +31,8 @@ type Config struct {
 
 func (c *Config) validate() error {
 	switch {
-	case c.Client == nil || c.Informers == nil:
-		return errors.New("a client and informers are needed")
+	case c.Client == nil || c.Informers == nil || c.Endpoints == nil:
+		return errors.New("a client, informers and an index of endpoints are needed")
 	case !c.LoadBalancers.IsValid():
 		return errors.New("addresses for load balancers are needed")
 	case c.Logger == nil:
@@ -53,12 +52,17 @@ type forwarder interface {
 type Proxy struct {
 	cfg      Config
 	services corelisters.ServiceLister
-	slices   discoverylisters.EndpointSliceLister
 	queue    workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	pool     *pool
 
-	forwarders map[frontend]forwarder
-	owners     map[frontend]cache.ObjectName
+	forwarders map[frontend]owned
+	frontends  map[cache.ObjectName][]frontend // of each Service
+}
+
+// owned is a forwarder and whose it is.
+type owned struct {
+	forwarder
+	by cache.ObjectName
 }
 
 // New registers with the informers, which the caller then starts.
@@ -66,21 +70,20 @@ func New(cfg Config) (*Proxy, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("service proxy: %w", err)
 	}
-	services, endpoints := cfg.Informers.Core().V1().Services(), cfg.Informers.Discovery().V1().EndpointSlices()
+	services, slices := cfg.Informers.Core().V1().Services(), cfg.Informers.Discovery().V1().EndpointSlices()
 	proxy := &Proxy{
 		cfg:      cfg,
 		services: services.Lister(),
-		slices:   endpoints.Lister(),
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.DefaultTypedControllerRateLimiter[cache.ObjectName]()),
 		pool:       newPool(cfg.LoadBalancers),
-		forwarders: make(map[frontend]forwarder),
-		owners:     make(map[frontend]cache.ObjectName),
+		forwarders: make(map[frontend]owned),
+		frontends:  make(map[cache.ObjectName][]frontend),
 	}
 	if err := proxy.listenTo(services.Informer(), nameOf); err != nil {
 		return nil, err
 	}
-	if err := proxy.listenTo(endpoints.Informer(), serviceOf); err != nil {
+	if err := proxy.listenTo(slices.Informer(), endpoints.ServiceOf); err != nil {
 		return nil, err
 	}
 	return proxy, nil
@@ -110,14 +113,6 @@ func nameOf(object any) (cache.ObjectName, bool) {
 		return cache.ObjectName{}, false
 	}
 	return cache.MetaObjectToName(service), true
-}
-
-func serviceOf(object any) (cache.ObjectName, bool) {
-	slice, ok := object.(*discoveryv1.EndpointSlice)
-	if !ok || slice.Labels[discoveryv1.LabelServiceName] == "" {
-		return cache.ObjectName{}, false
-	}
-	return cache.NewObjectName(slice.Namespace, slice.Labels[discoveryv1.LabelServiceName]), true
 }
 
 // Run serves until ctx ends. The informers must have been started.
@@ -155,44 +150,47 @@ func (p *Proxy) sync(ctx context.Context, name cache.ObjectName) error {
 	if err != nil {
 		return err
 	}
-	endpoints, err := p.slices.EndpointSlices(name.Namespace).List(labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: name.Name}))
-	if err != nil {
-		return err
-	}
-	return errors.Join(p.replace(name, table(service, endpoints)), p.balance(ctx, service))
+	return errors.Join(p.replace(name, table(service, p.cfg.Endpoints.Of(name))), p.balance(ctx, service))
 }
 
 // replace makes wanted all that is listened to for a Service.
 func (p *Proxy) replace(name cache.ObjectName, wanted map[frontend][]netip.AddrPort) error {
-	for front, owner := range p.owners {
-		if _, kept := wanted[front]; owner == name && !kept {
+	for _, front := range p.frontends[name] {
+		if _, kept := wanted[front]; !kept {
 			p.forwarders[front].close()
 			delete(p.forwarders, front)
-			delete(p.owners, front)
 		}
 	}
+	delete(p.frontends, name)
 	var errs []error
 	for front, backends := range wanted {
-		if existing, found := p.forwarders[front]; found {
-			if owner := p.owners[front]; owner != name {
-				errs = append(errs, fmt.Errorf("%s is an address of %s", front.address, owner))
-				continue
-			}
-			existing.update(backends)
-			continue
-		}
-		made, err := p.listen(front, backends)
-		if err != nil {
+		if err := p.serve(name, front, backends); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		p.forwarders[front], p.owners[front] = made, name
+		p.frontends[name] = append(p.frontends[name], front)
 	}
 	return errors.Join(errs...)
 }
 
+// serve makes one address of a Service lead to these endpoints.
+func (p *Proxy) serve(name cache.ObjectName, front frontend, backends []netip.AddrPort) error {
+	if existing, found := p.forwarders[front]; found {
+		if existing.by != name {
+			return fmt.Errorf("%s is an address of %s", front.address, existing.by)
+		}
+		existing.update(backends)
+		return nil
+	}
+	made, err := p.listen(front, backends)
+	if err != nil {
+		return err
+	}
+	p.forwarders[front] = owned{made, name}
+	return nil
+}
+
 func (p *Proxy) listen(front frontend, backends []netip.AddrPort) (forwarder, error) {
-	backends = slices.Clone(backends)
 	switch front.protocol {
 	case corev1.ProtocolTCP:
 		return newTCP(front.address, backends)

@@ -57,7 +57,7 @@ func backendsOf(port *corev1.ServicePort, endpoints []*discoveryv1.EndpointSlice
 	var ready, ending []netip.AddrPort
 	for _, slice := range endpoints {
 		number := portOf(port, slice)
-		if number == 0 || slice.AddressType != discoveryv1.AddressTypeIPv4 {
+		if number == 0 {
 			continue
 		}
 		for i := range slice.Endpoints {
