@@ -68,6 +68,24 @@ func TestAServiceAnswersUnderAllItsAddresses(t *testing.T) {
 	}
 }
 
+func TestPortsOfTheControlPlaneAreFreeForServices(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	service := r.service("busy", func(spec *corev1.ServiceSpec) {
+		spec.Ports = nil
+		for _, port := range []int32{53, 2379, 2380, 6443, 10250} {
+			spec.Ports = append(spec.Ports, corev1.ServicePort{Name: fmt.Sprintf("port-%d", port), Port: port, TargetPort: intstr.FromInt32(8080)})
+		}
+	})
+	r.run(r.pod("busy", readyWhenServing))
+	for _, port := range service.Spec.Ports {
+		r.eventually(port.Name, func() error {
+			_, err := fetch(fmt.Sprintf("%s:%d", service.Spec.ClusterIP, port.Port), "/hostname", nil)
+			return err
+		})
+	}
+}
+
 func TestALoadBalancerGivesTheAddressThatWasAskedFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -1,9 +1,9 @@
 package suite
 
 import (
+	"cmp"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,29 +11,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// date is the one line of a report that is another one each time.
-var date = regexp.MustCompile(`(?m)^date: .*$`)
-
-// inOrder is a report with its profiles in the order of their names: the suite writes
-// them in the order of a map.
-func inOrder(report []byte) ([]byte, error) {
-	var content map[string]any
-	if err := yaml.Unmarshal(report, &content); err != nil {
-		return nil, fmt.Errorf("read the report: %w", err)
+// compareReports returns how two reports differ, apart from their dates and the order
+// of their profiles, which are others each time: nothing, or the lines that only one of
+// them has.
+func compareReports(committed, found []byte) (string, error) {
+	before, err := undated(committed)
+	if err != nil {
+		return "", fmt.Errorf("the committed report: %w", err)
 	}
-	profiles, _ := content["profiles"].([]any)
-	name := func(profile any) string {
-		fields, _ := profile.(map[string]any)
-		return fmt.Sprint(fields["name"])
+	after, err := undated(found)
+	if err != nil {
+		return "", fmt.Errorf("the report: %w", err)
 	}
-	slices.SortFunc(profiles, func(a, b any) int { return strings.Compare(name(a), name(b)) })
-	return yaml.Marshal(content)
-}
-
-// compareReports returns how two reports differ, apart from their dates: nothing, or
-// the lines that only one of them has.
-func compareReports(committed, found []byte) string {
-	before, after := lines(committed), lines(found)
 	var result strings.Builder
 	for _, line := range only(before, after) {
 		fmt.Fprintf(&result, "- %s\n", line)
@@ -41,14 +30,40 @@ func compareReports(committed, found []byte) string {
 	for _, line := range only(after, before) {
 		fmt.Fprintf(&result, "+ %s\n", line)
 	}
-	if result.Len() == 0 && strings.Join(before, "\n") != strings.Join(after, "\n") {
-		return "the same lines in another order\n"
+	if result.Len() == 0 && !slices.Equal(before, after) {
+		return "the same lines in another order\n", nil
 	}
-	return result.String()
+	return result.String(), nil
 }
 
-func lines(report []byte) []string {
-	return strings.Split(date.ReplaceAllString(string(report), "date: any"), "\n")
+// sorted returns a report with its profiles in the order of their names.
+func sorted(report []byte) (confv1.ConformanceReport, error) {
+	var parsed confv1.ConformanceReport
+	if err := yaml.UnmarshalStrict(report, &parsed); err != nil {
+		return parsed, fmt.Errorf("read the report: %w", err)
+	}
+	slices.SortFunc(parsed.ProfileReports, func(a, b confv1.ProfileReport) int { return cmp.Compare(a.Name, b.Name) })
+	return parsed, nil
+}
+
+// inOrder is a report as it is kept.
+func inOrder(report []byte) ([]byte, error) {
+	parsed, err := sorted(report)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.Marshal(parsed)
+}
+
+// undated are the lines of a report, without its date.
+func undated(report []byte) ([]string, error) {
+	parsed, err := sorted(report)
+	if err != nil {
+		return nil, err
+	}
+	parsed.Date = ""
+	encoded, err := yaml.Marshal(parsed)
+	return strings.Split(string(encoded), "\n"), err
 }
 
 // only are the lines of one that the other has not, or not as often.
@@ -68,9 +83,9 @@ func only(one, other []string) []string {
 
 // summarize says in a line for each profile how it went.
 func summarize(report []byte) (string, error) {
-	var parsed confv1.ConformanceReport
-	if err := yaml.Unmarshal(report, &parsed); err != nil {
-		return "", fmt.Errorf("read the report: %w", err)
+	parsed, err := sorted(report)
+	if err != nil {
+		return "", err
 	}
 	var result strings.Builder
 	for _, profile := range parsed.ProfileReports {

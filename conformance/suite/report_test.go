@@ -1,21 +1,39 @@
 package suite
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
-func TestReportsAreComparedApartFromTheirDate(t *testing.T) {
-	const report = "date: \"2026-11-24\"\nprofiles:\n- name: GATEWAY-HTTP\n  core: success\n"
+func TestReportsAreComparedApartFromDateAndOrder(t *testing.T) {
+	profile := func(name, result string) string {
+		return "- name: " + name + "\n  core: {result: " + result + "}\n"
+	}
+	report := func(date string, profiles ...string) string {
+		return "date: \"" + date + "\"\nprofiles:\n" + strings.Join(profiles, "")
+	}
+	committed := report("2026-11-24", profile("GATEWAY-HTTP", "success"), profile("GATEWAY-TLS", "success"))
 	for _, test := range []struct{ name, found, want string }{
-		{"the same", "date: \"2027-01-01\"\nprofiles:\n- name: GATEWAY-HTTP\n  core: success\n", ""},
-		{"another result", "date: x\nprofiles:\n- name: GATEWAY-HTTP\n  core: failure\n", "-   core: success\n+   core: failure\n"},
-		{"a line more", report + "mode: default\n", "+ mode: default\n"},
-		{"a line twice", report + "  core: success\n", "+   core: success\n"},
-		{"another order", "date: x\n- name: GATEWAY-HTTP\nprofiles:\n  core: success\n", "the same lines in another order\n"},
+		{"the same", report("2027-01-01", profile("GATEWAY-HTTP", "success"), profile("GATEWAY-TLS", "success")), ""},
+		{"another order", report("x", profile("GATEWAY-TLS", "success"), profile("GATEWAY-HTTP", "success")), ""},
+		{
+			"another result", report("x", profile("GATEWAY-HTTP", "success"), profile("GATEWAY-TLS", "failure")),
+			"-     result: success\n+     result: failure\n",
+		},
+		{
+			"results that changed places", report("x", profile("GATEWAY-HTTP", "failure"), profile("GATEWAY-TLS", "success")),
+			"-     result: success\n+     result: failure\n",
+		},
+		{"another mode", committed + "mode: special\n", "- mode: \"\"\n+ mode: special\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := compareReports([]byte(report), []byte(test.found)); got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
+			if got, err := compareReports([]byte(committed), []byte(test.found)); err != nil || got != test.want {
+				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}
 		})
+	}
+	if _, err := compareReports([]byte(committed), []byte("profiles: 7")); err == nil {
+		t.Error("nonsense is a report")
 	}
 }
 

@@ -122,7 +122,11 @@ func isWhole() bool {
 func checkReport(t *testing.T, found []byte) {
 	kept := filepath.Join("..", "reports", *channel+"-default-report.yaml")
 	if *update {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(kept), 0o755), os.WriteFile(kept, found, 0o644)); err != nil {
+		ordered, err := inOrder(found)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(kept), 0o755), os.WriteFile(kept, ordered, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -131,7 +135,11 @@ func checkReport(t *testing.T, found []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if difference := compareReports(committed, found); difference != "" {
+	difference, err := compareReports(committed, found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if difference != "" {
 		t.Errorf("the report is another one than reports/%s (accept it with -update):\n%s", filepath.Base(kept), difference)
 	}
 }

@@ -27,7 +27,9 @@ func apiServerArguments(cfg *Config) []string {
 	file := func(name string) string { return filepath.Join(cfg.State, name) }
 	return []string{
 		"--etcd-servers=" + etcdClient,
-		"--bind-address=0.0.0.0", fmt.Sprintf("--secure-port=%d", apiPort),
+		// Not on all addresses: those of Services are addresses of this machine, and
+		// their ports are not ours.
+		"--bind-address=" + cfg.Node.String(), fmt.Sprintf("--secure-port=%d", apiPort),
 		"--advertise-address=" + cfg.Node.String(),
 		"--service-cluster-ip-range=" + cfg.Services.String(),
 		"--cert-dir=" + cfg.State,

@@ -62,9 +62,8 @@ func TestWhatIsStoredOutlivesTheProcesses(t *testing.T) {
 		t.Errorf("read %v, %v", read, err)
 	}
 
-	// A kubeconfig for outside works with whatever address is in front.
 	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := plane.WriteKubeconfig(path, netip.MustParseAddrPort("127.0.0.1:6443")); err != nil {
+	if err := plane.WriteKubeconfig(path, plane.Address()); err != nil {
 		t.Fatal(err)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)

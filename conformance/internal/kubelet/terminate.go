@@ -25,7 +25,7 @@ func (c *container) terminate(ctx context.Context, process *sandbox.Container, s
 			defer close(done)
 			defer cancel()
 			if err := c.handle(hook, process, spec, lifecycle.PreStop); err != nil {
-				c.logger.Warn("preStop hook did not work", "error", err)
+				c.logger.Info("preStop hook did not work", "error", err)
 			}
 		}()
 		select {
