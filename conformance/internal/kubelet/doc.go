@@ -13,8 +13,8 @@
 // and their updates, tokens of its service account, user and read-only root, probes,
 // restarts, hooks, a grace period when it ends; and what a controller can see of it in
 // the API: phases, conditions, exit codes, and that a pod is gone only when its
-// processes are. Limits of CPU and memory are not enforced, host ports and host paths
-// are refused, and affinity, taints and priorities mean nothing with one node.
+// processes are. Limits of CPU and memory are not enforced, host networks and paths are
+// refused, host ports are ignored, and affinity, taints and priorities mean nothing with one node.
 //
 // Read kubelet.go first, then worker.go (one pod), container.go (one container), and
 // status.go (what is said of them).
