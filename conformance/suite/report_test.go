@@ -37,20 +37,6 @@ func TestReportsAreComparedApartFromDateAndOrder(t *testing.T) {
 	}
 }
 
-func TestProfilesAreComparedInOneOrder(t *testing.T) {
-	one, err := inOrder([]byte("kind: R\nprofiles:\n- name: B\n  core: 1\n- name: A\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := inOrder([]byte("kind: R\nprofiles:\n- name: A\n- name: B\n  core: 1\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(one) != string(other) {
-		t.Errorf("got %s and %s", one, other)
-	}
-}
-
 func TestEveryFeatureThatIsExemptExists(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, name := range exempt(Standard) {
