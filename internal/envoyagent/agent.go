@@ -54,6 +54,9 @@ func Run(ctx context.Context, c Config) error {
 	goodbye, cancel := context.WithTimeout(working, time.Second)
 	defer cancel()
 	err := server.Shutdown(goodbye)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close() // who connected and asked nothing is not waited for
+	}
 	if serving := <-failed; !errors.Is(serving, http.ErrServerClosed) {
 		err = errors.Join(err, serving)
 	}
