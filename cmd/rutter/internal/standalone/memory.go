@@ -14,8 +14,8 @@ const (
 	// between leastPercent and mostPercent of what is in use. A proportion alone would
 	// collect all the time while little is in use, as when manifests are validated,
 	// and hardly ever when much is.
-	slack        = 48 << 20
-	leastPercent = 30
+	slack        = 16 << 20
+	leastPercent = 10
 	mostPercent  = 100
 
 	// A process that allocated little, in bytes, in each of so many looks is idle. The
@@ -59,9 +59,9 @@ func keepMemory(ctx context.Context) error {
 }
 
 // percentOf is the target of the collector while so many bytes are in use, in steps
-// of ten.
+// of five.
 func percentOf(live uint64) int {
-	return int(min(max(slack*100/max(live, 1), leastPercent), mostPercent)) / 10 * 10
+	return int(min(max(slack*100/max(live, 1), leastPercent), mostPercent)) / 5 * 5
 }
 
 // giveBack returns to the system what is not in use.
