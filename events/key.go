@@ -31,11 +31,13 @@ const (
 	ConfigMaps      = "configmaps"
 	Namespaces      = "namespaces"
 	EndpointSlices  = "endpointslices"
-	// CustomResourceDefinitions of the Gateway API: which version of it is installed.
+	// CustomResourceDefinitions of the Gateway API and of Rutter: what of them is installed.
 	CustomResourceDefinitions = "customresourcedefinitions"
 
 	BackendTLSPolicies  = "backendtlspolicies"
 	ClusterTrustBundles = "clustertrustbundles"
+	// RutterClasses are the parameters of GatewayClasses (rutter.dev).
+	RutterClasses = "rutterclasses"
 )
 
 // String is the key as ce-subject and people write it:

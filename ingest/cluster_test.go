@@ -293,3 +293,16 @@ func TestASecretThatComesAfterItsGatewayIsRecordedThen(t *testing.T) {
 	w.api.Apply(cert)
 	w.await(w.config.Events, next, "applied gateways/gw, applied secrets/cert")
 }
+
+func TestTheParametersOfAClassAreRecordedWithTheKeysThatTheyName(t *testing.T) {
+	w := newWorld(t)
+	w.api.Apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: keys, namespace: infra}, data: {jwks.json: text}}")
+	w.start()
+	next := w.after(w.config.Events)
+	w.api.Apply(`{apiVersion: rutter.dev/v1alpha1, kind: RutterClass, metadata: {name: tenants}, spec: {tenancy: {mode: authHeader,
+		authHeader: {issuer: i, audiences: [a], jwks: {configMapRef: {namespace: infra, name: keys}}}}}}`)
+	list := w.await(w.config.Events, next, "applied configmaps/keys, applied rutterclasses/tenants")
+	if class := string(list[1].Data); !strings.Contains(class, `"apiVersion":"rutter.dev/v1alpha1","kind":"RutterClass"`) {
+		t.Errorf("it is recorded as %s", class)
+	}
+}

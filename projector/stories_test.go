@@ -66,7 +66,7 @@ func tell(t *testing.T, objects []map[string]any, settings events.Settings, layo
 	for _, o := range objects {
 		metadata, _ := o["metadata"].(map[string]any)
 		key := events.Key{Resource: strings.ToLower(fmt.Sprint(o["kind"])) + "s", Name: fmt.Sprint(metadata["name"])}
-		if plural, ok := map[string]string{"gatewayclasss": events.GatewayClasses, "backendtlspolicys": events.BackendTLSPolicies}[key.Resource]; ok {
+		if plural, ok := map[string]string{"gatewayclasss": events.GatewayClasses, "rutterclasss": events.RutterClasses, "backendtlspolicys": events.BackendTLSPolicies}[key.Resource]; ok {
 			key.Resource = plural
 		}
 		if namespace, ok := metadata["namespace"].(string); ok {
@@ -140,6 +140,12 @@ func printInfrastructure(out *bytes.Buffer, i *routing.Infrastructure) {
 	}
 	fmt.Fprintf(out, "  infrastructure %s of class %s for generation %d, ports %v, addresses %v, dual stack %v\n", i.Name, i.Class, i.Generation, i.Ports, i.Addresses, i.DualStack)
 	fmt.Fprintf(out, "    labels %v, annotations %v\n", i.Labels, i.Annotations)
+	if i.Resources != nil {
+		fmt.Fprintf(out, "    requests %v, limits %v\n", i.Resources.Requests, i.Resources.Limits)
+	}
+	if i.Replicas > 0 || i.ServiceType != "" {
+		fmt.Fprintf(out, "    %d replicas, Service %s with annotations %v\n", i.Replicas, i.ServiceType, i.ServiceAnnotations)
+	}
 }
 
 func printRule(out *bytes.Buffer, r describe.Rule) {

@@ -64,6 +64,7 @@ func variants() map[string][]string {
 		"three-nats":    {"--set", "nats.replicas=3,nats.storage.className=fast", "--show-only", "templates/nats.yaml"},
 		"other-values": {
 			"--set", "envoy.listenAddress=::,envoy.serviceType=ClusterIP,envoy.replicas=2,gatewayClass.name=edge,image.repository=registry.example/rutter,image.tag=v1",
+			"--set-json", `gatewayClass.parameters={"proxy":{"replicas":2},"accessLog":{"sink":"None"},"tenancy":{"mode":"namespace"}}`,
 			"--set-json", `tolerations=[{"key":"edge"}]`, "--set-json", `nodeSelector={"pool":"edge"}`,
 			"--show-only", "templates/provisioner.yaml", "--show-only", "templates/gatewayclass.yaml",
 		},

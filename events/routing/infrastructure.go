@@ -26,6 +26,18 @@ type Infrastructure struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// DualStack is set where Envoy listens on IPv6 and IPv4.
 	DualStack bool `json:"dualStack,omitempty"`
+	// What follows is from the parameters of the class, and empty where they say nothing.
+	Replicas           int32             `json:"replicas,omitempty"`
+	Resources          *Resources        `json:"resources,omitempty"`
+	ServiceType        string            `json:"serviceType,omitempty"`
+	ServiceAnnotations map[string]string `json:"serviceAnnotations,omitempty"`
+}
+
+// Resources are Kubernetes quantities by resource (such as "cpu"), of the container
+// that runs Envoy.
+type Resources struct {
+	Requests map[string]string `json:"requests,omitempty"`
+	Limits   map[string]string `json:"limits,omitempty"`
 }
 
 // InfrastructurePort is a port on which Envoy listens.

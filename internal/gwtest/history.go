@@ -89,10 +89,16 @@ func (h *History) listed() events.Event {
 
 func (h *History) object() (events.Key, map[string]any) {
 	namespace := pick(h, "a", "b")
-	switch h.rng.IntN(21) {
-	case 0:
-		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")},
-			map[string]any{"spec": map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "example.com/other")}}
+	switch h.rng.IntN(22) {
+	case 0, 21:
+		if h.chance(20) {
+			return events.Key{Resource: events.RutterClasses, Name: "parameters"}, map[string]any{"spec": h.parameters()}
+		}
+		spec := map[string]any{"controllerName": pick(h, "rutter.dev/gateway-controller", "rutter.dev/gateway-controller", "example.com/other")}
+		if h.chance(15) {
+			spec["parametersRef"] = map[string]any{"group": "rutter.dev", "kind": "RutterClass", "name": "parameters"}
+		}
+		return events.Key{Resource: events.GatewayClasses, Name: pick(h, "ours", "foreign")}, map[string]any{"spec": spec}
 	case 1, 2:
 		return events.Key{Resource: events.Gateways, Namespace: namespace, Name: "gw"}, map[string]any{"spec": h.gateway()}
 	case 19, 20:
@@ -130,6 +136,15 @@ func (h *History) object() (events.Key, map[string]any) {
 	default:
 		return events.Key{Resource: events.HTTPRoutes, Namespace: namespace, Name: pick(h, "r1", "r2", "r3")}, map[string]any{"spec": h.route()}
 	}
+}
+
+// parameters are those of a class.
+func (h *History) parameters() map[string]any {
+	spec := map[string]any{}
+	if h.chance(50) {
+		spec["proxy"] = map[string]any{"replicas": pick(h, 1, 2), "service": map[string]any{"annotations": map[string]any{pick(h, "a", "b", "c", "no name"): "x"}}}
+	}
+	return spec
 }
 
 func (h *History) hostname() string {

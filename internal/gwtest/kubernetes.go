@@ -25,7 +25,7 @@ import (
 
 // Kubernetes is how to reach a real API server, with all rights, that ends with the
 // test: etcd and kube-apiserver of $RUTTER_K8S, or of bin/k8s of this module. It has
-// the CRDs of the Gateway API, of the experimental channel. False where the two
+// the CRDs of the Gateway API, of the experimental channel, and of Rutter. False where the two
 // programs are not there; building them takes minutes.
 func Kubernetes(t testing.TB) (*rest.Config, bool) {
 	t.Helper()
@@ -199,14 +199,16 @@ func (k *kubernetes) start(name string, args ...string) (stop func()) {
 // install waits for the API server, and then for the CRDs.
 func (k *kubernetes) install(config *rest.Config) {
 	k.t.Helper()
-	out, err := exec.CommandContext(k.t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
+	out, err := exec.CommandContext(k.t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api", "github.com/rutter-gateway/rutter").Output()
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "config/crd/experimental/gateway.networking.k8s.io_*s.yaml"))
+	api, own, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	files, err := filepath.Glob(filepath.Join(api, "config/crd/experimental/gateway.networking.k8s.io_*s.yaml"))
 	if err != nil || len(files) == 0 {
 		k.t.Fatalf("no CRDs of the Gateway API: %v", err)
 	}
+	files = append(files, filepath.Join(own, "deploy/helm/rutter/crds/rutter.dev_rutterclasses.yaml"))
 	client, err := rest.UnversionedRESTClientFor(unversioned(config))
 	if err != nil {
 		k.t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/pkg/consts"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 )
 
@@ -20,6 +21,8 @@ func (o *Object) decode(data []byte) error {
 	switch o.Key.Resource {
 	case events.GatewayClasses:
 		return decodeAs[gatewayv1.GatewayClass](o, data)
+	case events.RutterClasses:
+		return decodeTo(o, data, func(c *v1alpha1.RutterClass) *v1alpha1.RutterClassSpec { return new(c.Spec) })
 	case events.Gateways:
 		return decodeAs[gatewayv1.Gateway](o, data)
 	case events.ListenerSets:
@@ -39,9 +42,11 @@ func (o *Object) decode(data []byte) error {
 	case events.BackendTLSPolicies:
 		return decodeTo(o, data, func(p *gatewayv1.BackendTLSPolicy) *gatewayv1.BackendTLSPolicySpec { return new(p.Spec) })
 	case events.ConfigMaps:
-		return decodeTo(o, data, func(c *corev1.ConfigMap) *Authorities { return &Authorities{c.Data["ca.crt"]} })
+		return decodeTo(o, data, func(c *corev1.ConfigMap) *Authorities {
+			return &Authorities{PEM: c.Data["ca.crt"], JWKS: c.Data["jwks.json"]}
+		})
 	case events.ClusterTrustBundles:
-		return decodeTo(o, data, func(b *certificatesv1.ClusterTrustBundle) *Authorities { return &Authorities{b.Spec.TrustBundle} })
+		return decodeTo(o, data, func(b *certificatesv1.ClusterTrustBundle) *Authorities { return &Authorities{PEM: b.Spec.TrustBundle} })
 	case events.Services:
 		return decodeTo(o, data, readService)
 	case events.Namespaces:
@@ -82,11 +87,12 @@ func readService(s *corev1.Service) *Service {
 }
 
 // Authorities is what is read of a ConfigMap or a ClusterTrustBundle: the
-// certificates that it says to trust, as it has them.
-type Authorities struct{ PEM string }
+// certificates, and the keys of an issuer of tokens, that it says to trust, as it has
+// them.
+type Authorities struct{ PEM, JWKS string }
 
-// Definition is what is read of a CustomResourceDefinition of the Gateway API: which
-// release it is of, and which channel. Both are empty where it does not say.
+// Definition is what is read of a CustomResourceDefinition: which release of the
+// Gateway API it is of, and which channel. Both are empty where it does not say.
 type Definition struct{ Release, Channel string }
 
 func readDefinition(d *metav1.PartialObjectMetadata) *Definition {

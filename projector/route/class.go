@@ -18,6 +18,7 @@ type class struct {
 	accepted bool
 	layout   Layout
 	message  string
+	parameters
 }
 
 func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict) {
@@ -37,12 +38,18 @@ func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict)
 		accepted.Status, accepted.Reason, accepted.Message = "False", string(gatewayv1.GatewayClassReasonInvalidParameters), message
 	}
 	switch layout, ok := o.Annotations[LayoutAnnotation]; {
-	case gc.Spec.ParametersRef != nil:
-		reject(fmt.Sprintf("spec.parametersRef names a %s, which Rutter does not read; remove it.", gc.Spec.ParametersRef.Kind))
 	case ok && !slices.Contains([]Layout{LayoutPlain, LayoutScoped}, Layout(layout)):
 		reject(fmt.Sprintf("The annotation %s is %q; use %q or %q.", LayoutAnnotation, layout, LayoutPlain, LayoutScoped))
 	case ok:
 		c.layout = Layout(layout)
+	}
+	if ref := gc.Spec.ParametersRef; ref != nil && c.accepted {
+		why, stale := c.resolve(r, ref)
+		if why != "" {
+			reject(why)
+		} else if stale != "" {
+			accepted.Message += " " + stale
+		}
 	}
 	verdict := newVerdict(o)
 	verdict.Conditions = append([]routing.Condition{accepted}, r.clusterConditions()...)

@@ -65,6 +65,7 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 		// An address that is missing stops no listener: what can be reached goes on.
 		want = want.forService()
 		g.infrastructure = infrastructureOf(o, gw, want.addresses, settings)
+		c.proxy.into(g.infrastructure)
 		g.verdict.Addresses, g.programmed = addressesOf(r, o, g.infrastructure.Name, want)
 	}
 	g.clientCertificate, g.unresolved = g.resolveClientCertificate(r)

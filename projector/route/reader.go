@@ -3,6 +3,7 @@ package route
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -42,7 +43,9 @@ func (r *reader) settings() events.Settings {
 // definitions are the CustomResourceDefinitions of the Gateway API, by name.
 func (r *reader) definitions() []*fold.Object {
 	r.note(node{layer: definitionsNode})
-	return r.state.Objects(events.CustomResourceDefinitions)
+	return slices.DeleteFunc(r.state.Objects(events.CustomResourceDefinitions), func(o *fold.Object) bool {
+		return !strings.HasSuffix(o.Key.Name, "."+gatewayv1.GroupName)
+	})
 }
 
 // unlisted are the resources of which the last list was not made, or not believed.

@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,8 +42,8 @@ func (b *builder) deployment(configDigest string) *appsv1.Deployment {
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations}, Spec: b.pod()},
 		},
 	}
-	if b.Replicas > 0 {
-		d.Spec.Replicas = &b.Replicas
+	if replicas := cmp.Or(b.in.Replicas, b.Replicas); replicas > 0 {
+		d.Spec.Replicas = &replicas
 	}
 	return d
 }
@@ -93,10 +94,8 @@ func (b *builder) envoy() corev1.Container {
 	agent := intstr.FromInt32(b.agentPort())
 	c := corev1.Container{
 		Name: "envoy", Image: b.EnvoyImage, ImagePullPolicy: b.PullPolicy, Command: []string{"envoy"}, Args: args,
-		Env: []corev1.EnvVar{{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}}},
-		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-			corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi"),
-		}},
+		Env:       []corev1.EnvVar{{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}}},
+		Resources: resources(b.in.Resources),
 		ReadinessProbe: &corev1.Probe{
 			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: agent}},
 			PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: 3,
@@ -112,6 +111,23 @@ func (b *builder) envoy() corev1.Container {
 		c.Ports = append(c.Ports, corev1.ContainerPort{ContainerPort: p.Port, Protocol: corev1.Protocol(p.Protocol)})
 	}
 	return c
+}
+
+// resources are those of Envoy: the usual ones, unless the class says otherwise.
+func resources(in *routing.Resources) corev1.ResourceRequirements {
+	if in == nil {
+		in = &routing.Resources{Requests: map[string]string{"cpu": "100m", "memory": "128Mi"}}
+	}
+	list := func(quantities map[string]string) corev1.ResourceList {
+		out := corev1.ResourceList{}
+		for name, text := range quantities { //determinism: into a map
+			if quantity, err := resource.ParseQuantity(text); err == nil { // it was one when it was published
+				out[corev1.ResourceName(name)] = quantity
+			}
+		}
+		return out
+	}
+	return corev1.ResourceRequirements{Requests: list(in.Requests), Limits: list(in.Limits)}
 }
 
 func (b *builder) agent() corev1.Container {

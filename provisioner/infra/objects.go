@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -124,8 +125,13 @@ func (b *builder) service() *corev1.Service {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: b.meta(),
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Selector: selector(b.gateway, b.in)},
 	}
-	if b.ServiceType != "" {
-		s.Spec.Type = b.ServiceType
+	if kind := cmp.Or(corev1.ServiceType(b.in.ServiceType), b.ServiceType); kind != "" {
+		s.Spec.Type = kind
+	}
+	if len(b.in.ServiceAnnotations) > 0 {
+		annotations := maps.Clone(b.in.ServiceAnnotations)
+		maps.Copy(annotations, s.Annotations)
+		s.Annotations = annotations
 	}
 	if b.in.DualStack {
 		policy := corev1.IPFamilyPolicyPreferDualStack

@@ -66,6 +66,7 @@ func New(t testing.TB) *Server {
 	for _, plural := range []string{"gatewayclasses", "gateways", "listenersets", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes", "referencegrants", "backendtlspolicies"} {
 		s.Install(plural, "v1.7.0")
 	}
+	s.install("rutterclasses", "rutter.dev", "v1alpha1", "{}")
 	return s
 }
 
@@ -85,19 +86,24 @@ func (s *Server) Config() *rest.Config {
 // Install installs the definition of a kind of the Gateway API, or brings it to
 // another release.
 func (s *Server) Install(plural, release string) {
+	s.install(plural, "gateway.networking.k8s.io", "v1",
+		fmt.Sprintf("{gateway.networking.k8s.io/bundle-version: %s, gateway.networking.k8s.io/channel: standard}", release))
+}
+
+func (s *Server) install(plural, group, version, annotations string) {
 	s.Apply(fmt.Sprintf(`
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
-  name: %s.gateway.networking.k8s.io
-  annotations: {gateway.networking.k8s.io/bundle-version: %s, gateway.networking.k8s.io/channel: standard}
+  name: %[1]s.%[2]s
+  annotations: %[4]s
 spec:
-  group: gateway.networking.k8s.io
+  group: %[2]s
   scope: Namespaced
-  names: {plural: %s, kind: X}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+  names: {plural: %[1]s, kind: X}
+  versions: [{name: %[3]s, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
 status: {conditions: [{type: Established, status: "True"}]}
-`, plural, release, plural))
+`, plural, group, version, annotations))
 }
 
 // Uninstall removes a definition, with all objects of the kind.

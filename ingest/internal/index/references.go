@@ -7,13 +7,18 @@ import (
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 )
 
 // Refers tells whether objects of a resource can refer to others that are recorded
 // only for that.
 func Refers(resource string) bool {
-	return resource == events.Gateways || resource == events.ListenerSets || resource == events.BackendTLSPolicies
+	switch resource {
+	case events.Gateways, events.ListenerSets, events.BackendTLSPolicies, events.RutterClasses:
+		return true
+	}
+	return false
 }
 
 // References are the objects to which an object (its JSON) refers and that are
@@ -38,6 +43,10 @@ func References(resource string, object []byte) ([]events.Key, error) {
 		for _, ref := range policy.Spec.Validation.CACertificateRefs {
 			r.add(string(ref.Group), string(ref.Kind), policy.Namespace, nil, ref.Name)
 		}
+	case events.RutterClasses:
+		var class v1alpha1.RutterClass
+		err = json.Unmarshal(object, &class)
+		r.tokens(class.Spec.Tenancy)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what it refers to: %w", err)
@@ -95,6 +104,14 @@ func (r *references) certificate(namespace string, ref gatewayv1.SecretObjectRef
 		kind = string(*ref.Kind)
 	}
 	r.add(group, kind, namespace, ref.Namespace, ref.Name)
+}
+
+func (r *references) tokens(t *v1alpha1.Tenancy) {
+	if t == nil || t.AuthHeader == nil || t.AuthHeader.JWKS.ConfigMapRef == nil {
+		return
+	}
+	ref := t.AuthHeader.JWKS.ConfigMapRef
+	r.add("", "ConfigMap", ref.Namespace, nil, gatewayv1.ObjectName(ref.Name))
 }
 
 func (r *references) validation(gw *gatewayv1.Gateway, v *gatewayv1.FrontendTLSValidation) {

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 )
 
@@ -15,6 +17,9 @@ import (
 type kind struct {
 	schema.GroupKind
 	resource string
+	// version is that in which objects are recorded; v1 where it is empty. Between the
+	// versions of a kind nothing but the name differs (conversion strategy None).
+	version string
 	// custom kinds exist where a CustomResourceDefinition says so.
 	custom bool
 	// fetched kinds are watched by their metadata, and fetched where they are wanted.
@@ -23,9 +28,7 @@ type kind struct {
 	optional bool
 }
 
-// recordedVersion is in which version every object is recorded. Between the
-// versions of a kind nothing but the name differs (conversion strategy None).
-const recordedVersion = "v1"
+func (k kind) recorded() string { return cmp.Or(k.version, "v1") }
 
 func (k kind) gvr(version string) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: k.Group, Version: version, Resource: k.resource}
@@ -60,6 +63,10 @@ func kinds() []kind {
 		gateway("UDPRoute", events.UDPRoutes),
 		gateway("ReferenceGrant", events.ReferenceGrants),
 		gateway("BackendTLSPolicy", events.BackendTLSPolicies),
+		{
+			GroupKind: schema.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.Kind},
+			resource:  events.RutterClasses, version: v1alpha1.Version, custom: true,
+		},
 		core("Service", events.Services),
 		fetched(core("Secret", events.Secrets)),
 		fetched(core("ConfigMap", events.ConfigMaps)),
@@ -103,7 +110,9 @@ func kindOf(resource string) (kind, bool) {
 	return all[i], true
 }
 
-// isGatewayDefinition tells whether a CustomResourceDefinition is one of the Gateway API.
-func isGatewayDefinition(key events.Key) bool {
-	return key.Resource == events.CustomResourceDefinitions && strings.HasSuffix(key.Name, "."+gatewayv1.GroupName)
+// isDefinition tells whether a CustomResourceDefinition is one of the Gateway API or of
+// Rutter.
+func isDefinition(key events.Key) bool {
+	return key.Resource == events.CustomResourceDefinitions &&
+		(strings.HasSuffix(key.Name, "."+gatewayv1.GroupName) || key.Name == events.RutterClasses+"."+v1alpha1.GroupName)
 }

@@ -93,7 +93,7 @@ func (f *follower) referred(ctx context.Context, o observed.Object) ([]observed.
 
 // fetch gets one object; nil where there is none.
 func (f *follower) fetch(ctx context.Context, k kind, key events.Key) (*observed.Object, error) {
-	object, err := f.client.get(ctx, k, recordedVersion, key)
+	object, err := f.client.get(ctx, k, k.recorded(), key)
 	if err != nil || object == nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (f *follower) deleted(ctx context.Context, item runtime.Object, listing boo
 		return err
 	}
 	key := f.keyOf(meta)
-	if isGatewayDefinition(key) {
+	if isDefinition(key) {
 		f.served.set(key.Name, "")
 	}
 	if f.fetched && !f.references.wanted(key) {
@@ -128,7 +128,7 @@ func (f *follower) deleted(ctx context.Context, item runtime.Object, listing boo
 
 // define takes over what a definition says about which kinds are served.
 func (f *follower) define(o *observed.Object) {
-	if isGatewayDefinition(o.Key) {
+	if isDefinition(o.Key) {
 		f.served.set(o.Key.Name, servedVersion(o.Object))
 	}
 }
@@ -139,7 +139,7 @@ func (f *follower) keyOf(meta metav1.Object) events.Key {
 
 // observe is an object as it is handed on.
 func observe(k kind, object *unstructured.Unstructured) (observed.Object, error) {
-	object.SetGroupVersionKind(k.WithVersion(recordedVersion))
+	object.SetGroupVersionKind(k.WithVersion(k.recorded()))
 	out := observed.Object{
 		Key:    events.Key{Resource: k.resource, Namespace: object.GetNamespace(), Name: object.GetName()},
 		Object: normalize.Object(k.resource, object.Object),

@@ -39,7 +39,7 @@ func (r *references) forget(keys ...events.Key) {
 }
 
 func (r *references) wanted(key events.Key) bool {
-	if isGatewayDefinition(key) {
+	if isDefinition(key) {
 		return true
 	}
 	r.mu.Lock()
@@ -56,7 +56,7 @@ func (r *references) have(key events.Key, resourceVersion string) bool {
 }
 
 func (r *references) note(key events.Key, resourceVersion string) {
-	if isGatewayDefinition(key) {
+	if isDefinition(key) {
 		return
 	}
 	r.mu.Lock()

@@ -23,7 +23,7 @@ func newServed() *served {
 // when that may have changed; while known is false nothing is known.
 func (s *served) version(k kind) (version string, known bool, changed <-chan struct{}) {
 	if !k.custom {
-		return recordedVersion, true, nil
+		return k.recorded(), true, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +59,7 @@ func (s *served) assume(all []kind) {
 		}
 		s.known = true
 		for _, k := range all {
-			s.versions[k.definition()] = recordedVersion
+			s.versions[k.definition()] = k.recorded()
 		}
 	})
 }
@@ -72,8 +72,8 @@ func (s *served) change(do func()) {
 	s.changed = make(chan struct{})
 }
 
-// servedVersion is the version of a definition to ask for: the one that is
-// recorded, or else the one nearest to it.
+// servedVersion is the version of a definition to ask for: v1, or else the one nearest
+// to it.
 func servedVersion(definition map[string]any) string {
 	status, _ := definition["status"].(map[string]any)
 	conditions, _ := status["conditions"].([]any)
@@ -93,7 +93,7 @@ func servedVersion(definition map[string]any) string {
 			names = append(names, name)
 		}
 	}
-	for _, name := range []string{recordedVersion, "v1beta1", "v1alpha3", "v1alpha2"} {
+	for _, name := range []string{"v1", "v1beta1", "v1alpha3", "v1alpha2", "v1alpha1"} {
 		if slices.Contains(names, name) {
 			return name
 		}

@@ -32,14 +32,23 @@ import (
 
 // To support another kind, add its plural name here and run go generate.
 //
-//go:generate go run ./crdgen backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets referencegrants tcproutes tlsroutes udproutes
+//go:generate go run ./crdgen backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets referencegrants rutterclasses tcproutes tlsroutes udproutes
 
 //go:embed crds/*.yaml
 var definitions embed.FS
 
-// hubVersion is the version in which objects are handed on. Between the versions
-// of the Gateway API nothing but apiVersion differs (conversion strategy None).
-const hubVersion = "v1"
+// hubOf is the version in which objects are handed on: v1, or the one that is stored
+// where there is none. Between the versions of a kind nothing but apiVersion differs
+// (conversion strategy None).
+func hubOf(versions []apiextensionsv1.CustomResourceDefinitionVersion) string {
+	hub := ""
+	for _, v := range versions {
+		if v.Name == "v1" || v.Storage && hub == "" {
+			hub = v.Name
+		}
+	}
+	return hub
+}
 
 // customKinds reads the embedded definitions.
 func customKinds() (map[schema.GroupKind]kind, error) {
@@ -65,7 +74,7 @@ func customKinds() (map[schema.GroupKind]kind, error) {
 		for _, version := range crd.Spec.Versions {
 			if version.Served {
 				gvk := schema.GroupVersionKind{Group: crd.Spec.Group, Version: version.Name, Kind: crd.Spec.Names.Kind}
-				k.versions[version.Name] = newCustom(gvk, k.namespaced, version.Schema)
+				k.versions[version.Name] = newCustom(gvk, hubOf(crd.Spec.Versions), k.namespaced, version.Schema)
 			}
 		}
 		all[schema.GroupKind{Group: crd.Spec.Group, Kind: crd.Spec.Names.Kind}] = k
@@ -78,6 +87,7 @@ func customKinds() (map[schema.GroupKind]kind, error) {
 // versions are never asked for.
 type custom struct {
 	kind       schema.GroupVersionKind
+	hub        string
 	namespaced bool
 	compiled   func() (*compiled, error)
 }
@@ -95,8 +105,8 @@ type compiled struct {
 	transitions bool
 }
 
-func newCustom(gvk schema.GroupVersionKind, namespaced bool, in *apiextensionsv1.CustomResourceValidation) *custom {
-	return &custom{kind: gvk, namespaced: namespaced, compiled: sync.OnceValues(func() (*compiled, error) {
+func newCustom(gvk schema.GroupVersionKind, hub string, namespaced bool, in *apiextensionsv1.CustomResourceValidation) *custom {
+	return &custom{kind: gvk, hub: hub, namespaced: namespaced, compiled: sync.OnceValues(func() (*compiled, error) {
 		out, err := compile(in)
 		if err != nil {
 			return nil, fmt.Errorf("compile the schema of %s: %w", gvk, err)
@@ -147,7 +157,7 @@ func (c *custom) create(r request) (map[string]any, error) {
 	if errs := c.validate(s, r.object, nil, validateMetadata(meta, c.namespaced, validNames(c.kind.GroupKind()))); len(errs) > 0 {
 		return nil, apierrors.NewInvalid(c.kind.GroupKind(), meta.Name, errs)
 	}
-	r.object["apiVersion"] = schema.GroupVersion{Group: c.kind.Group, Version: hubVersion}.String()
+	r.object["apiVersion"] = schema.GroupVersion{Group: c.kind.Group, Version: c.hub}.String()
 	return r.object, nil
 }
 

@@ -54,7 +54,7 @@ func kinds() (map[schema.GroupKind]kind, error) {
 func order(resource string) int {
 	first := []string{
 		events.Namespaces, events.Secrets, events.ConfigMaps, events.ClusterTrustBundles, events.Services, events.EndpointSlices,
-		events.ReferenceGrants, events.BackendTLSPolicies, events.GatewayClasses, events.Gateways, events.ListenerSets,
+		events.ReferenceGrants, events.BackendTLSPolicies, events.RutterClasses, events.GatewayClasses, events.Gateways, events.ListenerSets,
 	}
 	if i := slices.Index(first, resource); i >= 0 {
 		return i

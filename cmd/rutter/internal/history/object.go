@@ -56,7 +56,7 @@ func Parent(route events.Key, p routing.ParentVerdict) string {
 
 func clusterScoped(resource string) bool {
 	switch resource {
-	case events.GatewayClasses, events.Namespaces, "epoch", "sync", "customresourcedefinitions", events.ClusterTrustBundles:
+	case events.GatewayClasses, events.RutterClasses, events.Namespaces, "epoch", "sync", "customresourcedefinitions", events.ClusterTrustBundles:
 		return true
 	}
 	return false

@@ -1,11 +1,11 @@
 // Command crdgen writes the CustomResourceDefinitions that package manifests
-// embeds: those that the gateway-api module ships, less everything that
-// validation does not read (descriptions, printer columns, the schema of status).
+// embeds: those that the gateway-api module and our own chart ship, less everything
+// that validation does not read (descriptions, printer columns, the schema of status).
 //
 //	go run ./crdgen gatewayclasses httproutes …
 //
-// It writes crds/<plural>.yaml for each name, from the version of the module
-// that go.mod names. The schemas are those of the experimental channel, which
+// It writes crds/<plural>.yaml for each name; those of the Gateway API are from the
+// version of the module that go.mod names. The schemas are those of the experimental channel, which
 // contains the standard one.
 package main
 
@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/rutter-gateway/rutter/events"
 )
 
 func main() {
@@ -27,12 +29,8 @@ func main() {
 }
 
 func run(plurals []string) error {
-	module, err := moduleDir()
-	if err != nil {
-		return err
-	}
 	for _, plural := range plurals {
-		out, err := generate(module, plural)
+		out, err := generate(plural)
 		if err != nil {
 			return err
 		}
@@ -44,18 +42,25 @@ func run(plurals []string) error {
 	return nil
 }
 
-// moduleDir is where the gateway-api module lies in the module cache.
-func moduleDir() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api").Output()
-	if err != nil {
-		return "", fmt.Errorf("find module sigs.k8s.io/gateway-api: %w", err)
+// definitionOf is the file with the definition of a resource.
+func definitionOf(plural string) (string, error) {
+	module, file := "sigs.k8s.io/gateway-api", filepath.Join("config", "crd", "experimental", "gateway.networking.k8s.io_"+plural+".yaml")
+	if plural == events.RutterClasses {
+		module, file = "github.com/rutter-gateway/rutter", filepath.Join("deploy", "helm", "rutter", "crds", "rutter.dev_"+plural+".yaml")
 	}
-	return strings.TrimSpace(string(out)), nil
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("find module %s: %w", module, err)
+	}
+	return filepath.Join(strings.TrimSpace(string(dir)), file), nil
 }
 
 // generate is the reduced definition of one resource.
-func generate(module, plural string) ([]byte, error) {
-	path := filepath.Join(module, "config", "crd", "experimental", "gateway.networking.k8s.io_"+plural+".yaml")
+func generate(plural string) ([]byte, error) {
+	path, err := definitionOf(plural)
+	if err != nil {
+		return nil, err
+	}
 	in, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
