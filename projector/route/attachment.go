@@ -86,6 +86,10 @@ func parentNamed(r *reader, route events.Key, ref gatewayv1.ParentReference) *pa
 // to none (RouteConditionAccepted). Those of a Gateway and of its ListenerSets are
 // selected by different parentRefs.
 func (a *attachment) attach(r *reader, key events.Key, spec *routeSpec, ref gatewayv1.ParentReference, to *parent) problem {
+	// Ahead of all else: what follows tells about the Gateway.
+	if !to.tenancy.admits(r, gatewayKey(to.gateway).Namespace, key.Namespace) {
+		return otherTenant(key.Namespace)
+	}
 	if !to.refuses.ok() {
 		return to.refuses
 	}

@@ -44,6 +44,10 @@ func (t *Tables) computeListenerSet(r *reader, key events.Key) *listenerSet {
 	}
 	s := &listenerSet{key: key, gateway: name, order: order{created: o.Created, name: key.Namespace + "/" + key.Name}, verdict: *newVerdict(o)}
 	s.verdict.Gateway = name
+	if !g.tenancy.admits(r, g.key.Namespace, key.Namespace) {
+		s.refused = problem{string(gatewayv1.ListenerSetReasonNotAllowed), otherTenant(key.Namespace).message}
+		return s
+	}
 	if s.refused = allowsSet(r, name, g.spec.AllowedListeners, key.Namespace); !s.refused.ok() {
 		return s
 	}
@@ -94,7 +98,7 @@ const reasonParentNotProgrammed = "ParentNotProgrammed"
 // long as one of its listeners can be served (ListenerSetConditionAccepted); of the
 // Gateway's it says only that it cannot do without (GEP-1713, "ListenerSet Conditions").
 func (s *listenerSet) settled(g *gateway, listeners []*listener) *parent {
-	p := &parent{key: s.key, gateway: s.gateway, listeners: listeners, verdict: s.verdict}
+	p := &parent{key: s.key, gateway: s.gateway, listeners: listeners, tenancy: g.tenancy, verdict: s.verdict}
 	var accepted, programmed problem
 	invalid := invalidNames(listeners)
 	switch {

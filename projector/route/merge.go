@@ -80,7 +80,7 @@ func (m *merged) take(c *claims, g *gateway, object events.Key, listeners []*lis
 // settled is the Gateway among the listeners of its ListenerSets. Its conditions are
 // about its own only (GEP-1713, "Gateway Conditions").
 func (g *gateway) settled(listeners []*listener) *parent {
-	p := &parent{key: g.key, gateway: g.key.Namespace + "/" + g.key.Name, listeners: listeners, verdict: g.verdict}
+	p := &parent{key: g.key, gateway: g.key.Namespace + "/" + g.key.Name, listeners: listeners, tenancy: g.tenancy, verdict: g.verdict}
 	for _, l := range listeners {
 		p.verdict.Listeners = append(p.verdict.Listeners, l.verdict())
 	}

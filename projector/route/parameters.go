@@ -12,7 +12,8 @@ import (
 // parameters are what a GatewayClass has from its RutterClass; the zero value is that
 // of one without.
 type parameters struct {
-	proxy proxy
+	proxy   proxy
+	tenancy *tenancy
 }
 
 // resolve reads the parameters of a class, or says why they cannot be had
@@ -49,11 +50,14 @@ func (p *parameters) take(_ *reader, spec *v1alpha1.RutterClassSpec) (why string
 	for _, section := range []struct {
 		name string
 		set  bool
-	}{{"accessLog", spec.AccessLog != nil}, {"edge", spec.Edge != nil}, {"tenancy", spec.Tenancy != nil}} {
+	}{{"accessLog", spec.AccessLog != nil}, {"edge", spec.Edge != nil}} {
 		if section.set {
 			return fmt.Sprintf("spec.%s is not supported; remove it.", section.name)
 		}
 	}
-	p.proxy, why = newProxy(spec.Proxy)
+	if p.proxy, why = newProxy(spec.Proxy); why != "" {
+		return why
+	}
+	p.tenancy, why = newTenancy(spec.Tenancy)
 	return why
 }

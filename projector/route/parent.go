@@ -20,6 +20,7 @@ type parent struct {
 	listeners []*listener
 	// refuses is why no route can attach, whatever the listeners are.
 	refuses problem
+	tenancy *tenancy
 	verdict routing.Verdict // without attachedRoutes
 }
 

@@ -109,7 +109,8 @@ func (b *builder) setParents(gateway string, was, is []*parent) {
 		stays[next.key] = true
 		old := t.parents[next.key]
 		t.parents[next.key] = next
-		if old == nil || old.gateway != next.gateway || old.refuses != next.refuses || !reflect.DeepEqual(old.listeners, next.listeners) {
+		if old == nil || old.gateway != next.gateway || old.refuses != next.refuses ||
+			!reflect.DeepEqual(old.tenancy, next.tenancy) || !reflect.DeepEqual(old.listeners, next.listeners) {
 			t.graph.touch(parentOf(next.key))
 		}
 		if old == nil || !reflect.DeepEqual(old.verdict, next.verdict) {
