@@ -30,7 +30,7 @@ const corsFilter = "envoy.filters.http.cors"
 //
 // Everything here is the same for every chain, but for names and what becomes of the
 // certificates of clients: no route ever changes, and so drains, a listener.
-func connectionManager(chain *route.Chain, layout route.Layout) *hcmv3.HttpConnectionManager {
+func connectionManager(g *route.Gateway, chain *route.Chain) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix:       chain.ID,
 		UseRemoteAddress: wrapperspb.Bool(true),
@@ -73,7 +73,10 @@ func connectionManager(chain *route.Chain, layout route.Layout) *hcmv3.HttpConne
 			Subject: wrapperspb.Bool(true), Uri: true, Dns: true,
 		}
 	}
-	if layout == route.LayoutScoped {
+	if g.Tokens != nil {
+		requireTokens(m, g.Tokens)
+	}
+	if layoutOf(g) == route.LayoutScoped {
 		selectScopes(m, chain)
 		return m
 	}

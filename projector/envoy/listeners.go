@@ -18,7 +18,8 @@ import (
 // upstream, in bytes (Envoy's advice for the edge; its default is 1 MiB).
 const bufferLimit = 32 << 10
 
-// listeners are all Listeners of a Gateway, in the order of their ports.
+// listeners are all Listeners of a Gateway, in the order of their ports, and what they
+// need to fetch the keys of tokens.
 func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 	g := b.tables.Gateway(id.Gateway)
 	if g == nil {
@@ -32,6 +33,14 @@ func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 		r, err := resource(TypeListener, l.Name, l, g.Key)
 		resources = append(resources, r)
 		return err
+	}
+	if g.Tokens != nil && g.Tokens.URL != "" {
+		c := keysCluster(g.Tokens.URL)
+		r, err := resource(TypeCluster, c.Name, c, g.Key)
+		if err != nil {
+			return nil, err
+		}
+		resources = append(resources, r)
 	}
 	var tcp []route.Chain // of one port
 	for i, c := range g.Chains {
@@ -106,7 +115,7 @@ func tlsInspector() []*listenerv3.ListenerFilter {
 }
 
 func filterChain(g *route.Gateway, chain *route.Chain) (*listenerv3.FilterChain, error) {
-	manager, err := anyOf(connectionManager(chain, layoutOf(g)))
+	manager, err := anyOf(connectionManager(g, chain))
 	if err != nil {
 		return nil, err
 	}

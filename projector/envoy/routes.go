@@ -38,6 +38,9 @@ func entryRoutes(chain *route.Chain, hostname string, e *route.Entry) ([]*routev
 		}
 		out = append(out, routes...)
 	}
+	if e.Tenant != nil {
+		onlyFor(out, e.Tenant)
+	}
 	return out, nil
 }
 

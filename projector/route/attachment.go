@@ -23,6 +23,8 @@ type attachment struct {
 	clusters []ClusterID
 	// ancestors are the Gateways through which Services that policies are for are reached.
 	ancestors []ancestorID
+	// tenants are whose requests it is for, by Gateway; nil is those of all.
+	tenants map[string]*Tenant
 	// bound are the ways to listeners, while the attachment is computed.
 	bound   []binding
 	verdict *routing.Verdict // nil where no parent is ours
@@ -89,6 +91,16 @@ func (a *attachment) attach(r *reader, key events.Key, spec *routeSpec, ref gate
 	// Ahead of all else: what follows tells about the Gateway.
 	if !to.tenancy.admits(r, gatewayKey(to.gateway).Namespace, key.Namespace) {
 		return otherTenant(key.Namespace)
+	}
+	tenant, p := to.tenancy.requests(r, key.Resource, key.Namespace)
+	if !p.ok() {
+		return p
+	}
+	if tenant != nil {
+		if a.tenants == nil {
+			a.tenants = map[string]*Tenant{}
+		}
+		a.tenants[to.gateway] = tenant
 	}
 	if !to.refuses.ok() {
 		return to.refuses

@@ -47,7 +47,7 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 		routes.each(func(key events.Key) { // sorted below, by a total order
 			if !seen[key] {
 				seen[key] = true
-				candidates = t.attachments[key].candidates(candidates, specificity)
+				candidates = t.attachments[key].candidates(candidates, id.Gateway, specificity)
 			}
 		})
 	}
@@ -58,12 +58,12 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 	return host
 }
 
-func (a *attachment) candidates(list []candidate, specificity int) []candidate {
+func (a *attachment) candidates(list []candidate, gateway string, specificity int) []candidate {
 	for i, rule := range a.rules {
 		for j, match := range a.matches[i] {
 			list = append(list, candidate{
 				specificity: specificity, order: a.order, rule: rule.Index, match: j,
-				entry: Entry{Name: entryName(rule, j), Match: match, Rule: rule},
+				entry: Entry{Name: entryName(rule, j), Match: match, Rule: rule, Tenant: a.tenants[gateway]},
 			})
 		}
 	}

@@ -46,7 +46,7 @@ func (p *parameters) resolve(r *reader, ref *gatewayv1.ParametersReference) (why
 }
 
 // take checks and takes over each section; why is what is wrong with the first.
-func (p *parameters) take(_ *reader, spec *v1alpha1.RutterClassSpec) (why string) {
+func (p *parameters) take(r *reader, spec *v1alpha1.RutterClassSpec) (why string) {
 	for _, section := range []struct {
 		name string
 		set  bool
@@ -58,6 +58,6 @@ func (p *parameters) take(_ *reader, spec *v1alpha1.RutterClassSpec) (why string
 	if p.proxy, why = newProxy(spec.Proxy); why != "" {
 		return why
 	}
-	p.tenancy, why = newTenancy(spec.Tenancy)
+	p.tenancy, why = newTenancy(r, spec.Tenancy)
 	return why
 }

@@ -27,6 +27,8 @@ type Gateway struct {
 	Key           events.Key
 	Layout        Layout
 	ListenAddress string
+	// Tokens are what all requests must carry; nil is nothing.
+	Tokens *Tokens
 	// Chains are sorted by port and ID.
 	Chains []Chain
 }
@@ -111,6 +113,8 @@ type Entry struct {
 	Name  string
 	Match Match
 	Rule  *Rule
+	// Tenant is whose requests it is for; nil is those of all.
+	Tenant *Tenant
 }
 
 // MatchKind says how a value is compared.

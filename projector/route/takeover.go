@@ -171,7 +171,7 @@ func (a *attachment) orEmpty() *attachment {
 // rules are as before, the hosts of patterns that stay are not touched.
 func (b *builder) setMembers(key events.Key, was, is *attachment) {
 	t := b.t
-	sameRules := was.order == is.order && reflect.DeepEqual(was.rules, is.rules) && reflect.DeepEqual(was.matches, is.matches)
+	sameRules := was.order == is.order && reflect.DeepEqual(was.tenants, is.tenants) && reflect.DeepEqual(was.rules, is.rules) && reflect.DeepEqual(was.matches, is.matches)
 	for _, m := range was.members {
 		if stays := slices.Contains(is.members, m); stays && sameRules {
 			continue

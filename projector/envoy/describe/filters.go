@@ -2,12 +2,15 @@ package describe
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -31,6 +34,15 @@ func filters(r *routev3.Route) ([]string, error) {
 			return nil, fmt.Errorf("route %s: %w", r.GetName(), err)
 		}
 		out = append(out, policy)
+	}
+	if config := r.GetTypedPerFilterConfig()["envoy.filters.http.rbac"]; config != nil {
+		only := &rbacv3.RBACPerRoute{}
+		if err := config.UnmarshalTo(only); err != nil {
+			return nil, fmt.Errorf("route %s: tenant: %w", r.GetName(), err)
+		}
+		for _, tenant := range slices.Sorted(maps.Keys(only.GetRbac().GetRules().GetPolicies())) {
+			out = append(out, "only tenant "+tenant)
+		}
 	}
 	return out, nil
 }

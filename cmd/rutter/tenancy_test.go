@@ -1,0 +1,183 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// issuer signs tokens (ES256).
+type issuer struct {
+	t   *testing.T
+	key *ecdsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return &issuer{t, key}
+}
+
+func (i *issuer) keys() string {
+	point, err := i.key.PublicKey.Bytes() // 4, x, y
+	must(i.t, err)
+	encode := base64.RawURLEncoding.EncodeToString
+	return fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","alg":"ES256","x":%q,"y":%q}]}`, encode(point[1:33]), encode(point[33:]))
+}
+
+// token has usual claims, less what claims says otherwise.
+func (i *issuer) token(claims map[string]any) string {
+	all := map[string]any{"iss": "https://issuer.test", "aud": "shop", "exp": time.Now().Add(time.Hour).Unix()}
+	for name, value := range claims {
+		all[name] = value
+	}
+	body, err := json.Marshal(all)
+	must(i.t, err)
+	encode := base64.RawURLEncoding.EncodeToString
+	text := encode([]byte(`{"alg":"ES256","kid":"k","typ":"JWT"}`)) + "." + encode(body)
+	sum := sha256.Sum256([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, i.key, sum[:])
+	must(i.t, err)
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return text + "." + encode(signature)
+}
+
+// ask is the status of a request with a token, "" for none.
+func (r *rig) ask(host, token string) (int, error) {
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", r.port), http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	request.Host = host
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
+
+const sharedGateway = `apiVersion: rutter.dev/v1alpha1
+kind: RutterClass
+metadata: {name: tenants}
+spec:
+  tenancy:
+    mode: authHeader
+    tenantIDLabel: tenant
+    allowedNamespaces: [shared]
+    authHeader: {issuer: "https://issuer.test", audiences: [shop], jwks: %s}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: rutter}
+spec:
+  controllerName: rutter.dev/gateway-controller
+  parametersRef: {group: rutter.dev, kind: RutterClass, name: tenants}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: infra}
+spec:
+  gatewayClassName: rutter
+  listeners: [{name: http, port: %d, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]
+`
+
+// tenantManifest is a namespace of a tenant with a route.
+func (r *rig) tenantManifest(name, label string) string {
+	text := strings.ReplaceAll(routeManifest(name, "/", r.backend(name)), "metadata: {name: "+name, "metadata: {namespace: "+name+", name: "+name)
+	text = strings.Replace(text, "parentRefs: [{name: gw}]", "parentRefs: [{name: gw, namespace: infra}]", 1)
+	return fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s, labels: {%s}}\n---\n", name, label) + text
+}
+
+func TestTenantsShareAGatewayAndARequestReachesOnlyItsOwn(t *testing.T) {
+	i, other := newIssuer(t), newIssuer(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, i.keys()) }))
+	t.Cleanup(server.Close)
+	for name, keys := range map[string]string{
+		"ConfigMap": "{configMapRef: {namespace: infra, name: keys}}", "URL": "{url: " + server.URL + "/keys}",
+	} {
+		for _, layout := range []string{"scoped", "plain"} {
+			t.Run(name+" "+layout, func(t *testing.T) {
+				r := newRig(t)
+				r.save("gateway", fmt.Sprintf(sharedGateway, keys, r.port))
+				r.save("keys", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys, namespace: infra}\ndata: {jwks.json: '"+i.keys()+"'}\n")
+				r.save("acme", r.tenantManifest("acme", "tenant: acme-inc"))
+				r.save("zeta", r.tenantManifest("zeta", "tenant: zeta"))
+				r.save("shared", r.tenantManifest("shared", ""))
+				r.save("nobody", r.tenantManifest("nobody", ""))
+				r.start("--route-layout", layout)
+				acme := i.token(map[string]any{"tenant": "acme-inc"})
+				r.eventually("a tenant reaches its own", func() error {
+					status, err := r.ask("acme.example.com", acme)
+					if err == nil && status != 200 {
+						err = fmt.Errorf("it gets %d", status)
+					}
+					return err
+				})
+				for _, c := range []struct {
+					what, host, token string
+					want              int
+				}{
+					{"no token", "acme.example.com", "", 401},
+					{"another tenant's token", "zeta.example.com", acme, 403},
+					{"one's own, in capitals", "ACME.example.com", acme, 200},
+					{"another's, in capitals", "ZETA.example.com", acme, 403},
+					{"a list of tenants", "zeta.example.com", i.token(map[string]any{"tenant": []string{"acme-inc", "zeta"}}), 200},
+					{"no tenant", "acme.example.com", i.token(nil), 403},
+					{"what is shared", "shared.example.com", acme, 200},
+					{"what is shared, no token", "shared.example.com", "", 401},
+					{"a namespace without a tenant", "nobody.example.com", acme, 404},
+					{"another issuer", "acme.example.com", i.token(map[string]any{"tenant": "acme-inc", "iss": "https://else.test"}), 401},
+					{"another audience", "acme.example.com", i.token(map[string]any{"tenant": "acme-inc", "aud": "else"}), 403},
+					{"expired", "acme.example.com", i.token(map[string]any{"tenant": "acme-inc", "exp": time.Now().Add(-time.Hour).Unix()}), 401},
+					{"another key", "acme.example.com", other.token(map[string]any{"tenant": "acme-inc"}), 401},
+					{"no such host", "none.example.com", "", 401},
+				} {
+					if status, err := r.ask(c.host, c.token); status != c.want || err != nil {
+						t.Errorf("%s: %d, %v; want %d", c.what, status, err, c.want)
+					}
+				}
+				r.statusHas("httproutes/nobody/nobody.yaml", "reason: NotAllowedByListeners", "has no label tenant")
+				r.verified()
+			})
+		}
+	}
+}
+
+func TestAClassWhoseKeysAreMissingIsNotAccepted(t *testing.T) {
+	r := newRig(t)
+	r.save("gateway", fmt.Sprintf(sharedGateway, "{configMapRef: {namespace: infra, name: keys}}", r.port))
+	r.save("acme", r.tenantManifest("acme", "tenant: acme"))
+	r.launch()
+	r.statusHas("gatewayclasses/-/rutter.yaml", "reason: InvalidParameters", "ConfigMap infra/keys does not exist")
+	if status, err := r.ask("acme.example.com", ""); err == nil {
+		t.Errorf("requests are answered with %d", status)
+	}
+	i := newIssuer(t)
+	r.save("keys", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys, namespace: infra}\ndata: {jwks.json: '"+i.keys()+"'}\n")
+	r.eventually("it heals", func() error {
+		status, err := r.ask("acme.example.com", i.token(map[string]any{"tenant": "acme"}))
+		if err == nil && status != 200 {
+			err = errors.New(http.StatusText(status))
+		}
+		return err
+	})
+}
