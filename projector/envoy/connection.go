@@ -33,6 +33,7 @@ const corsFilter = "envoy.filters.http.cors"
 func connectionManager(g *route.Gateway, chain *route.Chain) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix:       chain.ID,
+		AccessLog:        accessLogs(g),
 		UseRemoteAddress: wrapperspb.Bool(true),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
 			IdleTimeout: durationpb.New(time.Hour),

@@ -26,7 +26,7 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 		if len(host.Entries) == 0 || host.Misdirected {
 			continue
 		}
-		proxy, err := anyOf(tcpProxy(chain, &host.Entries[0]))
+		proxy, err := anyOf(tcpProxy(g, chain, &host.Entries[0]))
 		if err != nil {
 			return nil, err
 		}
@@ -49,8 +49,8 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 
 // tcpProxy forwards each connection to a backend. One that falls to a backend that
 // cannot be resolved is closed (TLSRouteRule.backendRefs). StatPrefix names the entry.
-func tcpProxy(chain *route.Chain, e *route.Entry) *tcpv3.TcpProxy {
-	p := &tcpv3.TcpProxy{StatPrefix: e.Name, ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: unresolved}}
+func tcpProxy(g *route.Gateway, chain *route.Chain, e *route.Entry) *tcpv3.TcpProxy {
+	p := &tcpv3.TcpProxy{StatPrefix: e.Name, AccessLog: accessLogs(g), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: unresolved}}
 	switch backends := e.Rule.Backends; len(backends) {
 	case 0:
 	case 1:
@@ -71,7 +71,7 @@ func (b *builder) datagrams(g *route.Gateway, chain *route.Chain) (*listenerv3.L
 		if len(host.Entries) == 0 {
 			continue
 		}
-		proxy, err := anyOf(udpProxy(&host.Entries[0]))
+		proxy, err := anyOf(udpProxy(g, &host.Entries[0]))
 		if err != nil {
 			return nil, err
 		}
@@ -90,9 +90,10 @@ func (b *builder) datagrams(g *route.Gateway, chain *route.Chain) (*listenerv3.L
 
 // udpProxy forwards each session, which is what one address and port of a client
 // sends, to a backend; datagrams for one that cannot be resolved are dropped.
-func udpProxy(e *route.Entry) *udpv3.UdpProxyConfig {
+func udpProxy(g *route.Gateway, e *route.Entry) *udpv3.UdpProxyConfig {
 	return &udpv3.UdpProxyConfig{
 		StatPrefix:     e.Name,
+		AccessLog:      accessLogs(g),
 		RouteSpecifier: &udpv3.UdpProxyConfig_Matcher{Matcher: shareSessions(e.Rule.Backends)},
 	}
 }

@@ -13,6 +13,7 @@ import (
 // of one without.
 type parameters struct {
 	proxy   proxy
+	log     AccessLog
 	tenancy *tenancy
 }
 
@@ -50,12 +51,15 @@ func (p *parameters) take(r *reader, spec *v1alpha1.RutterClassSpec) (why string
 	for _, section := range []struct {
 		name string
 		set  bool
-	}{{"accessLog", spec.AccessLog != nil}, {"edge", spec.Edge != nil}} {
+	}{{"edge", spec.Edge != nil}} {
 		if section.set {
 			return fmt.Sprintf("spec.%s is not supported; remove it.", section.name)
 		}
 	}
 	if p.proxy, why = newProxy(spec.Proxy); why != "" {
+		return why
+	}
+	if p.log, why = newAccessLog(spec.AccessLog); why != "" {
 		return why
 	}
 	p.tenancy, why = newTenancy(r, spec.Tenancy)

@@ -27,6 +27,7 @@ type Gateway struct {
 	Key           events.Key
 	Layout        Layout
 	ListenAddress string
+	AccessLog     AccessLog
 	// Tokens are what all requests must carry; nil is nothing.
 	Tokens *Tokens
 	// Chains are sorted by port and ID.

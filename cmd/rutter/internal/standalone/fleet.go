@@ -55,7 +55,7 @@ func (f *fleet) run(ctx context.Context, gateway string) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(f.logDir, name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := openLog(filepath.Join(f.logDir, name+".log"))
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (f *fleet) run(ctx context.Context, gateway string) error {
 	return envoyproc.Run(ctx, envoyproc.Config{
 		Path: f.path, NodeID: "standalone-" + name, Gateway: gateway, XDS: f.xds, RunDir: dir, Output: log,
 		OnExit: func(err error, wait time.Duration) {
-			f.screen.Say("The Envoy of Gateway %s died (%v) and is started again in %s; its log is %s.", gateway, err, wait, log.Name())
+			f.screen.Say("The Envoy of Gateway %s died (%v) and is started again in %s; its log is %s.", gateway, err, wait, log.path)
 		},
 	})
 }
