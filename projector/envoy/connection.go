@@ -74,6 +74,7 @@ func connectionManager(g *route.Gateway, chain *route.Chain) *hcmv3.HttpConnecti
 			Subject: wrapperspb.Bool(true), Uri: true, Dns: true,
 		}
 	}
+	overrideEdge(m, &g.Edge)
 	if g.Tokens != nil {
 		requireTokens(m, g.Tokens)
 	}

@@ -11,7 +11,7 @@
 //
 // The layers, each reading only the ones above it:
 //
-//	class      GatewayClass → is it ours, which layout
+//	class      GatewayClass → is it ours, which parameters
 //	policy     BackendTLSPolicy → for which Services, can it be followed
 //	gateway    Gateway → its listeners by themselves: accepted, certificates
 //	set        ListenerSet → likewise

@@ -19,6 +19,7 @@ type gateway struct {
 	listenAddress string
 	tenancy       *tenancy
 	log           AccessLog
+	edge          Edge
 	// accepted is why it is not accepted, programmed why it cannot be reached as it
 	// asks for. serves tells whether its listeners and those of its ListenerSets can be
 	// served at all.
@@ -53,7 +54,7 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 	}
 	settings := r.settings()
 	want := requestsOf(gw)
-	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, tenancy: c.tenancy, log: c.log, accepted: gatewayProblem(gw, c, want), verdict: *newVerdict(o)}
+	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, tenancy: c.tenancy, log: c.log, edge: c.edge, accepted: gatewayProblem(gw, c, want), verdict: *newVerdict(o)}
 	for i := range gw.Spec.Listeners {
 		g.listeners = append(g.listeners, newListener(r, g, key, &gw.Spec.Listeners[i]))
 	}

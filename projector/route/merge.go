@@ -57,7 +57,7 @@ func (t *Tables) computeMerged(r *reader, name string) *merged {
 	}
 	m.infrastructure = withPorts(g.infrastructure, ofSets)
 	if chains := m.allChains(); len(chains) > 0 {
-		m.public = &Gateway{Key: key, Layout: g.layout, ListenAddress: g.listenAddress, AccessLog: g.log, Tokens: g.tenancy.shared(), Chains: chains}
+		m.public = &Gateway{Key: key, Layout: g.layout, ListenAddress: g.listenAddress, AccessLog: g.log, Edge: g.edge, Tokens: g.tenancy.shared(), Chains: chains}
 	}
 	return m
 }

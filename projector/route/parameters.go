@@ -14,6 +14,7 @@ import (
 type parameters struct {
 	proxy   proxy
 	log     AccessLog
+	edge    Edge
 	tenancy *tenancy
 }
 
@@ -48,18 +49,13 @@ func (p *parameters) resolve(r *reader, ref *gatewayv1.ParametersReference) (why
 
 // take checks and takes over each section; why is what is wrong with the first.
 func (p *parameters) take(r *reader, spec *v1alpha1.RutterClassSpec) (why string) {
-	for _, section := range []struct {
-		name string
-		set  bool
-	}{{"edge", spec.Edge != nil}} {
-		if section.set {
-			return fmt.Sprintf("spec.%s is not supported; remove it.", section.name)
-		}
-	}
 	if p.proxy, why = newProxy(spec.Proxy); why != "" {
 		return why
 	}
 	if p.log, why = newAccessLog(spec.AccessLog); why != "" {
+		return why
+	}
+	if p.edge, why = newEdge(spec.Edge); why != "" {
 		return why
 	}
 	p.tenancy, why = newTenancy(r, spec.Tenancy)

@@ -28,6 +28,7 @@ type Gateway struct {
 	Layout        Layout
 	ListenAddress string
 	AccessLog     AccessLog
+	Edge          Edge
 	// Tokens are what all requests must carry; nil is nothing.
 	Tokens *Tokens
 	// Chains are sorted by port and ID.
