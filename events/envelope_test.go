@@ -51,6 +51,8 @@ func samples() map[string]events.Event {
 		"object.baseline": event("6f1c/41", events.ObjectBaseline, events.Key{Resource: events.GatewayClasses, Name: "rutter"}, []byte(object)),
 		"object.endpoints": event("77aa/9", events.ObjectApplied, events.Key{Resource: events.EndpointSlices, Namespace: "shop", Name: "cart-x7"},
 			[]byte(`{"kind":"EndpointSlice"}`)),
+		"object.applied.parameters": event("9c2e/43", events.ObjectApplied, events.Key{Resource: events.RutterClasses, Name: "edge"},
+			[]byte(`{"apiVersion":"rutter.dev/v1alpha1","kind":"RutterClass","metadata":{"name":"edge","uid":"9c2e","resourceVersion":"43","generation":1},"spec":{"tenancy":{"mode":"namespace"}}}`)),
 		"sync.started":         event("sync/httproutes/7", events.TypeSyncStart, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "57"})),
 		"sync.completed":       event("sync/endpointslices/7", events.TypeSyncDone, events.SyncKey(events.EndpointSlices), payload(events.Sync{Resource: events.EndpointSlices})),
 		"sync.completed.whole": event("sync/httproutes/9", events.TypeSyncDone, events.SyncKey(events.HTTPRoutes), payload(events.Sync{Resource: events.HTTPRoutes, ResourceVersion: "59", Whole: true})),

@@ -18,7 +18,7 @@ const (
 // cluster-scoped: it is for whoever runs the cluster.
 type RutterClass struct {
 	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata"`
 	Spec              RutterClassSpec `json:"spec"`
 }
 

@@ -10,8 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +44,7 @@ func (i *issuer) keys() string {
 // token has usual claims, less what claims says otherwise.
 func (i *issuer) token(claims map[string]any) string {
 	all := map[string]any{"iss": "https://issuer.test", "aud": "shop", "exp": time.Now().Add(time.Hour).Unix()}
-	for name, value := range claims {
-		all[name] = value
-	}
+	maps.Copy(all, claims)
 	body, err := json.Marshal(all)
 	must(i.t, err)
 	encode := base64.RawURLEncoding.EncodeToString
@@ -180,4 +182,32 @@ func TestAClassWhoseKeysAreMissingIsNotAccepted(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestEachRequestIsLoggedAsJSONUnlessTheClassSaysOtherwise(t *testing.T) {
+	r := newRig(t)
+	r.save("gateway", r.gateway())
+	r.save("web", routeManifest("web", "/", r.backend("web")))
+	r.start()
+	logged := func(what string, fits func(line string) bool) {
+		r.eventually(what, func() error {
+			if status, _, err := r.get("web.example.com", "/logged"); err != nil || status != 200 {
+				return fmt.Errorf("%d, %w", status, err)
+			}
+			text, err := os.ReadFile(filepath.Join(r.data, "envoy", "default_gw.log"))
+			if err == nil && !slices.ContainsFunc(strings.Split(string(text), "\n"), fits) {
+				err = errors.New(string(text))
+			}
+			return err
+		})
+	}
+	logged("JSON", func(line string) bool {
+		var fields map[string]any
+		return json.Unmarshal([]byte(line), &fields) == nil && fields["path"] == "/logged" && fields["response_code"] == 200.0 &&
+			fields["upstream_cluster"] == "default/web/80" && fields["route"] == "default/web/0/0"
+	})
+	r.save("class", "apiVersion: rutter.dev/v1alpha1\nkind: RutterClass\nmetadata: {name: text}\nspec: {accessLog: {format: {text: 'own %REQ(:PATH)% %RESPONSE_CODE%'}}}\n")
+	r.save("gateway", strings.Replace(r.gateway(), "gateway-controller}", "gateway-controller, parametersRef: {group: rutter.dev, kind: RutterClass, name: text}}", 1))
+	logged("text", func(line string) bool { return line == "own /logged 200" })
+	r.verified()
 }

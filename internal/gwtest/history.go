@@ -142,7 +142,9 @@ func (h *History) object() (events.Key, map[string]any) {
 func (h *History) parameters() map[string]any {
 	spec := map[string]any{}
 	if h.chance(50) {
-		spec["tenancy"] = map[string]any{"mode": pick(h, "namespace", "labelSelector"), "tenantIDLabel": pick(h, "team", "team", ""), "allowedNamespaces": pick(h, []any{}, []any{"b"})}
+		spec["tenancy"] = map[string]any{"mode": pick(h, "namespace", "labelSelector", "authHeader"), "authHeader": map[string]any{
+			"issuer": "i", "audiences": []any{"a"}, "claim": pick(h, "", "team"), "jwks": map[string]any{"url": pick(h, "http://one.test", "http://two.test", "none")},
+		}, "tenantIDLabel": pick(h, "team", "team", ""), "allowedNamespaces": pick(h, []any{}, []any{"b"})}
 	}
 	if h.chance(50) {
 		spec["proxy"] = map[string]any{"replicas": pick(h, 1, 2), "service": map[string]any{"annotations": map[string]any{pick(h, "a", "b", "c", "no name"): "x"}}}
