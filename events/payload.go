@@ -95,8 +95,8 @@ type Verdict struct {
 	LastSealed []byte `json:"lastSealed,omitempty"`
 }
 
-// TimeReached records that a moment which routing depends on has come, such as
-// a certificate's notAfter.
+// TimeReached records that a moment on which an object depends has come, such as
+// the notAfter of its certificate. Its key is that of the object.
 type TimeReached struct {
 	Time time.Time `json:"time"`
 }

@@ -27,6 +27,8 @@ type KeyPair struct {
 	NotBefore   time.Time `json:"notBefore,omitzero"`
 	NotAfter    time.Time `json:"notAfter,omitzero"`
 	DNSNames    []string  `json:"dnsNames,omitempty"`
+	// RSABits is the size of an RSA key; 0 of any other.
+	RSABits int `json:"rsaBits,omitempty"`
 	// SealedKey is the PEM private key, encrypted to Settings.Recipient (age).
 	SealedKey []byte `json:"sealedKey,omitempty"`
 }

@@ -30,11 +30,17 @@ func (s *Service) follow(ctx context.Context) error {
 	}
 }
 
-// step waits for the next changes, verdict or upkeep, and does it.
+// step records the moments that have come, waits for the next changes, verdict, moment
+// or upkeep, and does it.
 func (s *Service) step(ctx context.Context, from source, verdicts *inbox) error {
+	if err := s.append(ctx, s.events, s.moments()...); err != nil {
+		return err
+	}
 	due, cancel := context.WithDeadline(ctx, s.upkeepAt)
 	defer cancel()
-	waiting, stop := verdicts.interruptible(due)
+	until, forget := s.untilMoment(due)
+	defer forget()
+	waiting, stop := verdicts.interruptible(until)
 	changes, err := from.Next(waiting)
 	interrupted := waiting.Err() != nil
 	stop()
@@ -49,7 +55,7 @@ func (s *Service) step(ctx context.Context, from source, verdicts *inbox) error 
 		return s.take(ctx, from, changes)
 	case due.Err() != nil:
 		return s.upkeep(ctx, from)
-	case interrupted: // for verdicts
+	case interrupted: // for verdicts, or by a moment
 		return nil
 	}
 	return err

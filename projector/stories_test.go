@@ -21,7 +21,8 @@ import (
 
 // TestStories tells what objects come to: each archive has objects.yaml, in the
 // order in which they were recorded (one second apart; an object that says
-// "deleted: true" was deleted), and the routing and the verdicts after the last.
+// "deleted: true" was deleted, and one that says "reached" depends on that moment,
+// which has come), and the routing and the verdicts after the last.
 // In one whose name begins with "provisioned" Envoys are.
 // Both layouts must give the same.
 func TestStories(t *testing.T) {
@@ -71,6 +72,12 @@ func tell(t *testing.T, objects []map[string]any, settings events.Settings, layo
 		}
 		if namespace, ok := metadata["namespace"].(string); ok {
 			key.Namespace = namespace
+		}
+		if reached, ok := o["reached"].(string); ok {
+			moment, err := time.Parse(time.RFC3339, reached)
+			must(t, err)
+			fold(events.TypeTime, key, events.TimeReached{Time: moment})
+			continue
 		}
 		if o["deleted"] == true {
 			fold(events.ObjectDeleted, key, map[string]any{"metadata": metadata})

@@ -49,6 +49,19 @@ func (v Verdict) Digest() Digest {
 // known as it is now.
 const ConditionSynced = "rutter.dev/Synced"
 
+// ConditionCertificateWarning on a listener says, where it is True, that clients may
+// refuse what is served: certificates that are expired, not yet valid, weak, or for
+// other names. The Gateway API has no condition for that.
+const ConditionCertificateWarning = "rutter.dev/CertificateWarning"
+
+// Reasons of ConditionCertificateWarning.
+const (
+	ReasonCertificateExpired     = "CertificateExpired"
+	ReasonCertificateNotYetValid = "CertificateNotYetValid"
+	ReasonCertificateWeak        = "CertificateWeak"
+	ReasonCertificateNames       = "CertificateNamesDoNotMatch"
+)
+
 // Condition is a metav1.Condition without the parts that depend on when it is
 // written: observedGeneration is Verdict.Generation.
 type Condition struct {

@@ -47,6 +47,9 @@ func (h *History) Next() events.Event {
 	if h.chance(3) {
 		return h.listed()
 	}
+	if h.chance(3) {
+		return h.moment()
+	}
 	key, object := h.object()
 	e := events.Event{Sequence: h.Sequence, Type: events.ObjectApplied, Key: key, ID: fmt.Sprint(h.Sequence), Time: h.now()}
 	if h.versions[key] > 0 && h.chance(20) {
@@ -75,6 +78,13 @@ func (h *History) Next() events.Event {
 		e.Data = []byte(`{"spec": 7, "metadata": {}}`)
 	}
 	return e
+}
+
+// moment is that time has come for a Secret, which may not be there.
+func (h *History) moment() events.Event {
+	data, _ := json.Marshal(events.TimeReached{Time: h.now().Add(time.Duration(h.rng.IntN(20)) * time.Second)})
+	key := events.Key{Resource: events.Secrets, Namespace: pick(h, "a", "b"), Name: "cert"}
+	return events.Event{Sequence: h.Sequence, Type: events.TypeTime, Key: key, ID: fmt.Sprint(h.Sequence), Time: h.now(), Data: data}
 }
 
 // listed is the end of a list, with a problem or without.
@@ -112,7 +122,10 @@ func (h *History) object() (events.Key, map[string]any) {
 	case 5:
 		return events.Key{Resource: events.Namespaces, Name: namespace}, map[string]any{}
 	case 6:
-		pair := map[string]any{"fingerprint": pick(h, "f1", "f2"), "sealedKey": "c2VhbGVk"}
+		pair := map[string]any{
+			"fingerprint": pick(h, "f1", "f2"), "sealedKey": "c2VhbGVk", "dnsNames": []any{pick(h, "*.example.com", "other.org")},
+			"notBefore": "2026-01-01T00:00:20Z", "notAfter": "2026-01-01T00:00:40Z", "rsaBits": pick(h, 0, 1024, 2048),
+		}
 		if h.chance(30) {
 			pair = map[string]any{"problem": "the certificate does not match the key"}
 		}

@@ -34,6 +34,8 @@ type checkpointObject struct {
 	Data     json.RawMessage `json:"data"`
 	// Good is the last decodable form, where Data is not.
 	Good json.RawMessage `json:"good,omitempty"`
+	// Reached is [State.Reached].
+	Reached time.Time `json:"reached,omitzero"`
 }
 
 // Write writes the state as a checkpoint: [State.Read] gives a state that folds on
@@ -52,7 +54,7 @@ func (s *State) Write(out io.Writer) error {
 	w.List("objects")
 	for _, key := range s.Keys() {
 		o := s.Object(key)
-		stored := checkpointObject{Key: key, Sequence: o.Sequence, Since: o.Since, Data: o.raw}
+		stored := checkpointObject{Key: key, Sequence: o.Sequence, Since: o.Since, Data: o.raw, Reached: s.reached[key]}
 		if o.Problem != "" {
 			stored.Good = o.good
 		}
@@ -124,7 +126,7 @@ func (s *State) readObject(d *json.Decoder) error {
 	if o.Good != nil {
 		s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Good})
 	}
-	s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Data})
+	s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Data, Time: o.Reached})
 	s.Object(o.Key).Since = o.Since
 	return nil
 }

@@ -44,6 +44,8 @@ type State struct {
 	// unlisted is what is wrong with the last list of a resource.
 	unlisted map[string]events.SyncProblem
 	objects  map[string]map[events.Key]*Object
+	// reached is how far time has come for each Secret.
+	reached  map[events.Key]time.Time
 	verdicts map[VerdictKey]events.Verdict
 	refused  []VerdictKey // the keys of verdicts, oldest first
 }
@@ -91,6 +93,7 @@ func NewState(incarnation string) *State {
 		synced:   map[string]bool{},
 		unlisted: map[string]events.SyncProblem{},
 		objects:  map[string]map[events.Key]*Object{},
+		reached:  map[events.Key]time.Time{},
 		verdicts: map[VerdictKey]events.Verdict{},
 	}
 }
@@ -207,6 +210,7 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 		return []events.Key{e.Key}, nil
 	case events.ObjectDeleted:
 		delete(s.objects[e.Key.Resource], e.Key)
+		delete(s.reached, e.Key)
 		return []events.Key{e.Key}, nil
 	case events.TypeEpoch:
 		return s.openEpoch(e)
@@ -226,7 +230,7 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 		s.addVerdict(v)
 		return []events.Key{e.Key}, nil
 	case events.TypeTime:
-		return []events.Key{e.Key}, nil
+		return s.reach(e)
 	default:
 		return nil, fmt.Errorf("%w; use the release that wrote it, or a newer one", ErrUnknownType)
 	}
@@ -295,4 +299,5 @@ func (s *State) put(e events.Event) {
 	}
 	next.keep(s.content)
 	byKey[e.Key] = next
+	s.observe(e)
 }

@@ -1,6 +1,7 @@
 package fold_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -291,5 +292,51 @@ func TestTheStoredFormIsAsItWas(t *testing.T) {
 		`"objects":[{"key":{"resource":"httproutes","namespace":"shop","name":"r"},"sequence":3,"since":3,"data":` + routeJSON("u", 1, `["a.example"]`) + `}]}`
 	if got != want {
 		t.Errorf("the state is stored as\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTimePassesForASecretOnlyByEvents(t *testing.T) {
+	s := newStory(t)
+	secret := events.Key{Resource: events.Secrets, Namespace: "shop", Name: "tls"}
+	moment := func(seconds int64) string {
+		data, err := json.Marshal(events.TimeReached{Time: time.Unix(seconds, 0).UTC()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	check := func(what string, want int64) {
+		t.Helper()
+		if got := s.Reached(secret); got.Unix() != want {
+			t.Errorf("%s time is %v, want %d", what, got, want)
+		}
+	}
+	if changed := s.fold(events.TypeTime, secret, moment(500)); len(changed) != 0 {
+		t.Errorf("time passes for what does not exist: %v", changed)
+	}
+	s.fold(events.ObjectApplied, secret, `{"metadata":{"name":"tls","namespace":"shop"}}`)
+	check("when it is recorded", 2)
+	s.route("u", 1, "[]")
+	check("after an event of another object", 2)
+	if changed := s.fold(events.TypeTime, secret, moment(1000)); !slices.Equal(changed, []events.Key{secret}) {
+		t.Errorf("a moment changes %v", changed)
+	}
+	check("when a moment has come", 1000)
+	if changed := s.fold(events.TypeTime, secret, moment(900)); len(changed) != 0 {
+		t.Errorf("an earlier moment changes %v", changed)
+	}
+	var stored bytes.Buffer
+	if err := s.Write(&stored); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Read(json.NewDecoder(&stored)); err != nil {
+		t.Fatal(err)
+	}
+	check("after a checkpoint", 1000)
+	s.fold(events.ObjectApplied, secret, `{"metadata":{"name":"tls","namespace":"shop"}}`)
+	check("when it is recorded again", int64(s.Version.Sequence))
+	s.fold(events.ObjectDeleted, secret, `{}`)
+	if !s.Reached(secret).IsZero() {
+		t.Error("time passes for what was deleted")
 	}
 }

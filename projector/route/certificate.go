@@ -25,6 +25,7 @@ func (l *listener) resolveCertificates(r *reader, object events.Key, tls *gatewa
 			l.resolved = p
 		}
 	}
+	l.warnings = l.inspect(r)
 }
 
 func resolveCertificate(r *reader, object events.Key, ref gatewayv1.SecretObjectReference) (string, problem) {
@@ -63,15 +64,18 @@ func (t *Tables) computeSecret(r *reader, id SecretID) *Secret {
 	if port, ok := strings.CutPrefix(id.Name, authoritiesPrefix+"frontend/"); ok {
 		return t.clientSecret(r, id, port)
 	}
-	key, err := events.ParseKey(events.Secrets + "/" + id.Name)
-	if err != nil {
-		return nil
-	}
+	key := secretKey(id.Name)
 	_, secret := get[events.Secret](r, key)
 	if secret == nil || secret.KeyPair == nil || secret.KeyPair.Problem != "" {
 		return nil
 	}
 	return &Secret{ID: id, Key: key, CertificateChain: secret.Data["tls.crt"], SealedKey: secret.KeyPair.SealedKey}
+}
+
+// secretKey is the key of a Secret that is named namespace/name.
+func secretKey(name string) events.Key {
+	namespace, name, _ := strings.Cut(name, "/")
+	return events.Key{Resource: events.Secrets, Namespace: namespace, Name: name}
 }
 
 // policySecret is what a policy (namespace/name) says to trust.

@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -33,6 +34,7 @@ type listener struct {
 	passthrough                  bool     // TLS ends at the backend
 	certificates                 []string // usable Secrets, namespace/name
 	clients                      *ClientValidation
+	warnings                     []problem // of certificates, which are served nevertheless
 	served                       bool
 }
 
@@ -197,6 +199,14 @@ func (l *listener) serverName() string {
 	return l.hostname
 }
 
+// sameForRoutes tells whether two are alike but for the warnings, which concern no
+// route: time alone recomputes none.
+func (l *listener) sameForRoutes(other *listener) bool {
+	a, b := *l, *other
+	a.warnings, b.warnings = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
 func (l *listener) verdict() routing.ListenerVerdict {
 	accepted := l.accepted
 	if accepted.ok() && !l.conflict.ok() {
@@ -214,6 +224,7 @@ func (l *listener) verdict() routing.ListenerVerdict {
 		reason := cmp.Or(l.conflict.reason, string(gatewayv1.ListenerReasonInvalid))
 		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionProgrammed), false, reason, "The listener is not served; see its other conditions."))
 	}
+	v.Conditions = append(v.Conditions, warned(l.warnings)...)
 	if others := l.overlapping(); others != "" {
 		v.Conditions = append(v.Conditions, condition(string(gatewayv1.ListenerConditionOverlappingTLSConfig), true, string(gatewayv1.ListenerReasonOverlappingHostnames),
 			fmt.Sprintf("The hostname overlaps with that of %s on the same port; a connection may be reused for either, and misdirected requests get 421.", others)))

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -34,6 +35,9 @@ func get[T any](r *reader, key events.Key) (*fold.Object, *T) {
 	r.note(objectOf(key))
 	return fold.Get[T](r.state, key)
 }
+
+// reached is how far time has come for an object that was read with get.
+func (r *reader) reached(key events.Key) time.Time { return r.state.Reached(key) }
 
 func (r *reader) settings() events.Settings {
 	r.note(node{layer: settingsNode})

@@ -110,7 +110,7 @@ func (b *builder) setParents(gateway string, was, is []*parent) {
 		old := t.parents[next.key]
 		t.parents[next.key] = next
 		if old == nil || old.gateway != next.gateway || old.refuses != next.refuses ||
-			!reflect.DeepEqual(old.tenancy, next.tenancy) || !reflect.DeepEqual(old.listeners, next.listeners) {
+			!reflect.DeepEqual(old.tenancy, next.tenancy) || !slices.EqualFunc(old.listeners, next.listeners, (*listener).sameForRoutes) {
 			t.graph.touch(parentOf(next.key))
 		}
 		if old == nil || !reflect.DeepEqual(old.verdict, next.verdict) {

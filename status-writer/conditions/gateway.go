@@ -36,6 +36,7 @@ func listenerTypes() []string {
 	return []string{
 		string(gatewayv1.ListenerConditionAccepted), programmedType, string(gatewayv1.ListenerConditionResolvedRefs),
 		string(gatewayv1.ListenerConditionConflicted), string(gatewayv1.ListenerConditionOverlappingTLSConfig),
+		routing.ConditionCertificateWarning,
 	}
 }
 

@@ -18,7 +18,7 @@
 // The package promises that it writes no object that another UID has, none of
 // which nothing differs, and nothing of Gateways and classes that have no verdict;
 // that a kind that may not be read holds up no other; and that a parent's first
-// refusal of a route becomes a Kubernetes Event. It refuses to decide what a status
+// refusal of a route, and a new warning of a listener, becomes a Kubernetes Event. It refuses to decide what a status
 // says.
 //
 // Read kube.go first, then cache.go and graft.go.

@@ -14,23 +14,29 @@ import (
 // maxNote is how long the note of an Event may be, in bytes.
 const maxNote = 1024
 
-// announce makes Events of what a write began to refuse. The recorder counts the
-// same one up instead of writing it again, and never holds up a write.
+// announce makes Events of what a write began to refuse, or to warn of. The recorder
+// counts the same one up instead of writing it again, and never holds up a write.
 func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
 	if s.Events == nil {
 		return
 	}
-	for _, r := range conditions.Refusals(before, after, s.ControllerName) {
-		route := &corev1.ObjectReference{
-			APIVersion: gatewayv1.GroupVersion.String(), Kind: kinds()[key.Resource],
-			Namespace: key.Namespace, Name: key.Name, UID: types.UID(after.UID),
-		}
-		note := r.Message
-		if len(note) > maxNote {
-			note = strings.ToValidUTF8(note[:maxNote], "")
-		}
-		s.Events.Eventf(route, parentOf(key, r.Parent), corev1.EventTypeWarning, r.Reason, "Attach", "%s", note)
+	object := &corev1.ObjectReference{
+		APIVersion: gatewayv1.GroupVersion.String(), Kind: kinds()[key.Resource],
+		Namespace: key.Namespace, Name: key.Name, UID: types.UID(after.UID),
 	}
+	for _, r := range conditions.Refusals(before, after, s.ControllerName) {
+		s.Events.Eventf(object, parentOf(key, r.Parent), corev1.EventTypeWarning, r.Reason, "Attach", "%s", note(r.Message))
+	}
+	for _, w := range conditions.Warnings(before, after) {
+		s.Events.Eventf(object, nil, corev1.EventTypeWarning, w.Reason, "Serve", "%s", note("Listener "+w.Listener+": "+w.Message))
+	}
+}
+
+func note(message string) string {
+	if len(message) > maxNote {
+		return strings.ToValidUTF8(message[:maxNote], "")
+	}
+	return message
 }
 
 func parentOf(route events.Key, ref gatewayv1.ParentReference) *corev1.ObjectReference {

@@ -16,11 +16,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
+	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
 
 func statusIsWrittenOnce(r *rig) {
@@ -427,6 +430,9 @@ func (r *recorder) Eventf(regarding, related runtime.Object, kind, reason, _, no
 	defer r.mu.Unlock()
 	about := func(o runtime.Object) string {
 		ref, ok := o.(*corev1.ObjectReference)
+		if o == nil {
+			return "nothing"
+		}
 		if !ok {
 			return fmt.Sprintf("%T", o)
 		}
@@ -455,6 +461,24 @@ func TestAnEventTellsThatARouteBeginsToBeRefused(t *testing.T) {
 	refuse("NoMatchingParent")
 	want := "Warning NoMatchingParent HTTPRoute default/r Gateway default/gw: The Gateway has no such listener."
 	if !slices.Equal(got.list, []string{want, want}) {
+		t.Errorf("got %q", got.list)
+	}
+}
+
+func TestAnEventTellsThatAListenerWarnsOfItsCertificates(t *testing.T) {
+	var got recorder
+	s := &Statuses{Config: Config{Events: &got}}
+	warning := []metav1.Condition{{Type: routing.ConditionCertificateWarning, Status: "True", Reason: routing.ReasonCertificateExpired, Message: "It has expired."}}
+	gateway := conditions.Object{Gateway: &gatewayv1.GatewayStatus{Listeners: []gatewayv1.ListenerStatus{{Name: "https", Conditions: warning}}}}
+	set := conditions.Object{ListenerSet: &gatewayv1.ListenerSetStatus{Listeners: []gatewayv1.ListenerEntryStatus{{Name: "tls", Conditions: warning}}}}
+	s.announce(events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}, conditions.Object{}, gateway)
+	s.announce(events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}, gateway, gateway)
+	s.announce(events.Key{Resource: events.ListenerSets, Namespace: "default", Name: "set"}, conditions.Object{}, set)
+	want := []string{
+		"Warning CertificateExpired Gateway default/gw nothing: Listener https: It has expired.",
+		"Warning CertificateExpired ListenerSet default/set nothing: Listener tls: It has expired.",
+	}
+	if !slices.Equal(got.list, want) {
 		t.Errorf("got %q", got.list)
 	}
 }

@@ -27,6 +27,8 @@ type head struct {
 	ClusterUID      string         `json:"clusterUID,omitempty"`
 	// Listed may be left out by older builds.
 	Listed map[string]bool `json:"listed,omitempty"`
+	// Moments tells that entries have theirs, which those of older builds have not.
+	Moments bool `json:"moments,omitempty"`
 }
 
 // Save stores the index of a stream under its name.
@@ -42,7 +44,7 @@ func (x *Index) Save(ctx context.Context, bucket events.Bucket, name string, str
 }
 
 func (x *Index) write(ctx context.Context, out io.Writer, stream events.Stream) error {
-	w := routing.NewStreamWriter(out, head{x.Position, x.ResourceVersion, x.Begun, x.Whole, x.Recipient, x.ClusterUID, x.Listed})
+	w := routing.NewStreamWriter(out, head{x.Position, x.ResourceVersion, x.Begun, x.Whole, x.Recipient, x.ClusterUID, x.Listed, true})
 	w.Map("entries")
 	with := map[events.Key]bool{}
 	err := x.Payloads(ctx, stream, math.MaxUint64, func(key events.Key, e *Entry, payload []byte) error {
@@ -128,11 +130,13 @@ func restore(ctx context.Context, bucket events.Bucket, name string, info events
 
 // read undoes write. The payloads from the sequence first on are in the stream.
 func (x *Index) read(d *json.Decoder, first uint64) error {
+	hasMoments := false
 	fields := map[string]any{
 		"position": &x.Position, "resourceVersion": &x.ResourceVersion, "begun": &x.Begun, "whole": &x.Whole,
 		"recipient": &x.Recipient, "clusterUID": &x.ClusterUID, "listed": &x.Listed,
+		"moments": &hasMoments,
 	}
-	return routing.Fields(d, func(name string) error {
+	err := routing.Fields(d, func(name string) error {
 		if field, ok := fields[name]; ok {
 			return d.Decode(field)
 		}
@@ -150,9 +154,21 @@ func (x *Index) read(d *json.Decoder, first uint64) error {
 			}
 			key, err := events.ParseKey(text)
 			x.Entries[key] = e
+			x.schedule.set(key, e.Moments)
 			return err
 		})
 	})
+	if !hasMoments {
+		x.secretsAgain()
+	}
+	return err
+}
+
+// secretsAgain asks to record the Secrets again, with the moments that they have.
+func (x *Index) secretsAgain() {
+	for key, e := range x.Entries {
+		e.Again = e.Again || key.Resource == events.Secrets
+	}
 }
 
 // CatchUp folds in what the stream holds up to the sequence last.

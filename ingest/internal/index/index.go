@@ -50,6 +50,9 @@ type Entry struct {
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Recipient is to whom the key of a Secret is sealed.
 	Recipient string `json:"recipient,omitempty"`
+	// Moments are those on which the object depends and that have not come yet, as far
+	// as the log says.
+	Moments []time.Time `json:"moments,omitempty"`
 	// Again asks to record the object again even where it says the same.
 	Again bool `json:"again,omitempty"`
 }
@@ -74,6 +77,8 @@ type Index struct {
 	Recipient, ClusterUID string
 	// Listed are the resources of which a list was ever completed.
 	Listed map[string]bool
+
+	schedule schedule
 }
 
 // New is the index before the first message.
@@ -102,6 +107,8 @@ func (x *Index) Apply(e events.Event) error {
 		return x.applyObject(e)
 	case events.TypeEpoch:
 		return x.openEpoch(e)
+	case events.TypeTime:
+		return x.reach(e)
 	case events.TypeSyncStart:
 		if e.Key == events.SyncKey(events.EndpointSlices) {
 			x.Begun = Mark{Sequence: e.Sequence, Time: e.Time}
@@ -145,6 +152,7 @@ func (x *Index) applyObject(e events.Event) error {
 	}
 	if e.Type == events.ObjectDeleted {
 		delete(x.Entries, e.Key)
+		x.schedule.set(e.Key, nil)
 		return nil
 	}
 	entry, err := newEntry(e, object, metadata)
@@ -153,6 +161,10 @@ func (x *Index) applyObject(e events.Event) error {
 	}
 	if e.Key.Resource == events.Secrets {
 		entry.Recipient = x.Recipient
+		if entry.Moments, err = moments(e); err != nil {
+			return fmt.Errorf("index event %d (%s): %w", e.Sequence, e.Key, err)
+		}
+		x.schedule.set(e.Key, entry.Moments)
 	}
 	x.Entries[e.Key] = entry
 	return nil

@@ -2,6 +2,7 @@ package keypair
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -31,6 +32,9 @@ func inspect(cert, key []byte) *events.KeyPair {
 		pair.Fingerprint = hex.EncodeToString(sum[:])
 		pair.NotBefore, pair.NotAfter = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
 		pair.DNSNames = leaf.DNSNames
+		if key, ok := leaf.PublicKey.(*rsa.PublicKey); ok {
+			pair.RSABits = key.N.BitLen()
+		}
 	}
 	if problem != "" {
 		pair.Problem = problem
