@@ -45,6 +45,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newLogCommand(env),
 		newShowCommand(env),
 		newDiffCommand(env),
+		newExplainCommand(env),
 		newVerifyCommand(env),
 		newInitCommand(env),
 		newIngestCommand(env),

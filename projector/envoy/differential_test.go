@@ -25,19 +25,13 @@ import (
 // layout, and sends both the same random requests. The environment variables
 // RUTTER_SEED and RUTTER_ROUNDS repeat a failure or look for longer.
 func TestLayoutsAnswerAlike(t *testing.T) {
-	seed, rounds := uint64(time.Now().UnixNano()), 6
-	if s := os.Getenv("RUTTER_SEED"); s != "" {
-		seed = parse(t, s)
-	}
-	if s := os.Getenv("RUTTER_ROUNDS"); s != "" {
-		rounds = int(parse(t, s))
-	}
+	seed, rounds := seedAndRounds(t, 6)
 	b := newBackends(t, generatedBackends...)
 	for round := range rounds {
 		seed := seed + uint64(round)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Logf("repeat with RUTTER_SEED=%d RUTTER_ROUNDS=1 go test -run TestLayoutsAnswerAlike ./projector/envoy", seed)
-			g := &generator{rand.New(rand.NewPCG(seed, 0))}
+			g := &generator{Rand: rand.New(rand.NewPCG(seed, 0))}
 			w := g.world()
 			w.certificate(t, "cert")
 			plain := serve(t, w.withLayout(route.LayoutPlain), b)
@@ -54,6 +48,19 @@ func TestLayoutsAnswerAlike(t *testing.T) {
 			t.Logf("answers by status: %v", statuses)
 		})
 	}
+}
+
+// seedAndRounds are those of the environment, or else a new seed and so many rounds.
+func seedAndRounds(t *testing.T, rounds int) (uint64, int) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("RUTTER_SEED"); s != "" {
+		seed = parse(t, s)
+	}
+	if s := os.Getenv("RUTTER_ROUNDS"); s != "" {
+		rounds = int(parse(t, s))
+	}
+	return seed, rounds
 }
 
 func parse(t *testing.T, s string) uint64 {
@@ -121,7 +128,7 @@ func raw(t *testing.T, address, server, text string) observed {
 // in, is the same bytes.
 func TestTheSameTablesGiveTheSameBytes(t *testing.T) {
 	for seed := range uint64(20) {
-		w := (&generator{rand.New(rand.NewPCG(seed, 1))}).world()
+		w := (&generator{Rand: rand.New(rand.NewPCG(seed, 1))}).world()
 		for _, layout := range []route.Layout{route.LayoutPlain, route.LayoutScoped} {
 			w := w.withLayout(layout)
 			one, two := outputs(t, w, w.everything()), outputs(t, w, w.everything())
@@ -136,7 +143,7 @@ func TestTheSameTablesGiveTheSameBytes(t *testing.T) {
 // of the whole; and together the parts are the whole.
 func TestPartsOfAChangeAddUpToTheWhole(t *testing.T) {
 	for seed := range uint64(10) {
-		w := (&generator{rand.New(rand.NewPCG(seed, 2))}).world()
+		w := (&generator{Rand: rand.New(rand.NewPCG(seed, 2))}).world()
 		all := w.everything()
 		whole := map[OutputID]Output{}
 		for _, o := range outputs(t, w, all) {

@@ -10,7 +10,12 @@ import (
 )
 
 // generator makes random worlds and requests, from alphabets so small that they meet.
-type generator struct{ *rand.Rand }
+type generator struct {
+	*rand.Rand
+	// dense is with many rules that match the same requests, conditions of all kinds, and
+	// rules with several backends, so that where a request goes is chance.
+	dense bool
+}
 
 var (
 	generatedBackends  = []string{"default/a/80", "default/b/80", "default/c/80"}
@@ -24,6 +29,14 @@ var (
 func pick[T any](g *generator, list []T) T { return list[g.IntN(len(list))] }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
+
+// orDense is a number that is another one where rules are dense.
+func (g *generator) orDense(sparse, dense int) int {
+	if g.dense {
+		return dense
+	}
+	return sparse
+}
 
 // generatedServers are the hostnames of HTTPS listeners that share a port.
 var generatedServers = []string{"a.test", "*.test", "*.a.test", "other"}
@@ -39,11 +52,11 @@ func (g *generator) world() *world {
 	}
 	for _, c := range chains {
 		for _, hostname := range generatedHostnames {
-			if !g.chance(60) || c.TLS && (!covers(c.ServerName, hostname) || slices.Contains(generatedServers, hostname)) {
+			if !g.chance(g.orDense(60, 90)) || c.TLS && (!covers(c.ServerName, hostname) || slices.Contains(generatedServers, hostname)) {
 				continue
 			}
 			var entries []route.Entry
-			for range g.IntN(6) {
+			for range g.IntN(6) + g.orDense(0, 12) {
 				entries = append(entries, entry(g.match(), g.rule()))
 			}
 			if g.chance(60) {
@@ -78,23 +91,26 @@ func covers(wide, narrow string) bool {
 }
 
 func (g *generator) match() route.Match {
-	m := route.Match{Path: route.PathMatch{Kind: route.Prefix, Value: pick(g, generatedPaths)}}
-	switch g.IntN(4) {
-	case 0:
+	m := route.Match{Path: route.PathMatch{Kind: route.Prefix, Value: pick(g, generatedPaths[:len(generatedPaths)-g.orDense(0, 3)])}}
+	switch g.IntN(4 + g.orDense(0, 3)) {
+	case 0, 4, 5:
 		m.Path.Kind = route.Exact
-	case 1:
-		m.Path = route.PathMatch{Kind: route.Regex, Value: pick(g, []string{"/a.*", "/b/[0-9]+", "/(a|b)/b", "/.*b"})}
+	case 1, 6:
+		m.Path = route.PathMatch{Kind: route.Regex, Value: pick(g, []string{"/a.*", "/.*b", "/(a|b)/b", "/b/[0-9]+"}[:4-g.orDense(0, 1)])}
 	}
-	if g.chance(15) {
+	if g.chance(g.orDense(0, 20)) {
+		m.Path = route.PathMatch{Kind: route.Prefix, Value: "/"}
+	}
+	if g.chance(g.orDense(15, 40)) {
 		m.Method = pick(g, []string{"GET", "POST", "OPTIONS"})
 	}
-	if g.chance(20) {
+	if g.chance(g.orDense(20, 50)) {
 		m.Headers = g.conditions("x-h")
 	}
-	if g.chance(20) {
+	if g.chance(g.orDense(20, 40)) {
 		m.Query = g.conditions("q")
 	}
-	if g.chance(10) {
+	if g.chance(g.orDense(10, 40)) {
 		m.GRPC = &route.GRPCMatch{}
 	}
 	return m
@@ -106,7 +122,7 @@ func (g *generator) conditions(name string) []route.ValueMatch {
 	})}
 }
 
-// rule has at most one backend: where a share goes is chance.
+// rule has at most one backend, unless shares are asked for.
 func (g *generator) rule() *route.Rule {
 	r := rule()
 	if g.chance(95) {
@@ -114,6 +130,9 @@ func (g *generator) rule() *route.Rule {
 		if g.chance(20) {
 			r.Backends[0].Filters = g.filters()
 		}
+	}
+	if g.dense && g.chance(30) {
+		r.Backends = append(r.Backends, route.Backend{Cluster: pick(g, append(generatedBackends, "")), Weight: uint32(1 + g.IntN(3))})
 	}
 	if g.chance(50) {
 		r.Filters = g.filters()
@@ -175,14 +194,20 @@ func (g *generator) pathChange() *route.PathChange {
 // ask for; "" is without TLS.
 func (g *generator) request() (listener, server, text string) {
 	host := pick(g, generatedHosts)
-	if g.chance(50) {
+	if g.chance(g.orDense(50, 95)) {
 		host = pick(g, generatedHosts[:7])
 	}
 	if g.chance(20) {
 		host = strings.ToUpper(host)
 	}
 	host += pick(g, []string{"", "", "", "", ".", "..", ":80", ":8080", ".:80", ":", ":x", ":80.", ":99999", ":80:80"})
-	target := pick(g, generatedPaths) + pick(g, []string{"", "", "?q=1", "?q=2&q=1", "?x=/a", "/", "//b", "/../b", "/%2e%2e/b", "%2fb"})
+	target := pick(g, generatedPaths[:len(generatedPaths)-g.orDense(0, 3)])
+	if g.chance(g.orDense(100, 25)) {
+		target += pick(g, []string{"", "", "/", "//b", "/../b", "/%2e%2e/b", "%2fb", "/%62"})
+	}
+	if g.chance(g.orDense(30, 75)) {
+		target += pick(g, []string{"?q=1", "?q=2&q=1", "?x=/a", "?q=%31", "?x&q=2"})
+	}
 	switch g.IntN(20) {
 	case 0:
 		target = "http://" + pick(g, generatedHosts[:7]) + target // goes before the Host header
@@ -191,7 +216,7 @@ func (g *generator) request() (listener, server, text string) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: 0\r\n", pick(g, []string{"GET", "GET", "POST", "OPTIONS"}), target, host)
-	if g.chance(30) {
+	if g.chance(g.orDense(30, 85)) {
 		fmt.Fprintf(&b, "x-h: %d\r\n", g.IntN(4))
 	}
 	if g.chance(30) {
@@ -203,7 +228,7 @@ func (g *generator) request() (listener, server, text string) {
 			b.WriteString("Access-Control-Request-Headers: x-a\r\n")
 		}
 	}
-	if g.chance(15) {
+	if g.chance(g.orDense(15, 55)) {
 		b.WriteString("Content-Type: application/grpc\r\n")
 	}
 	if g.chance(5) {

@@ -46,10 +46,16 @@ func findEnvoy(t testing.TB) string {
 // Listeners get a port of their own, whatever port they are said to have.
 func serve(t testing.TB, w *world, backends *backends) *proxy {
 	t.Helper()
+	return serveAs(t, w, backends, func(r routing.Resource) routing.Resource { return r })
+}
+
+// serveAs is [serve] with each resource as change makes it.
+func serveAs(t testing.TB, w *world, backends *backends, change func(routing.Resource) routing.Resource) *proxy {
+	t.Helper()
 	var resources []routing.Resource
 	for _, o := range outputs(t, w, w.everything()) {
 		for _, r := range o.Resources {
-			resources = append(resources, runnable(t, r))
+			resources = append(resources, change(runnable(t, r)))
 		}
 	}
 	resources = append(resources, backends.endpoints(t, w)...)

@@ -126,6 +126,15 @@ func named(name string) (Rule, error) {
 	return Rule{Route: kind + parts[0] + "/" + parts[1], Index: index, MatchIndex: matchIndex}, nil
 }
 
+// Name is that of the Envoy routes of the rule, which [named] reads.
+func (r Rule) Name() string {
+	object := r.Route
+	if kind, rest, _ := strings.Cut(object, "/"); strings.Contains(rest, "/") {
+		object = strings.TrimSuffix(kind, "route") + "/" + rest
+	}
+	return fmt.Sprintf("%s/%d/%d", object, r.Index, r.MatchIndex)
+}
+
 // fraction is the part of the requests, in percent, that end at this route or at
 // one ahead of it.
 func fraction(r *routev3.Route) float64 {
