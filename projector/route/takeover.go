@@ -93,7 +93,7 @@ func (b *builder) setPublic(name string, before, after *Gateway) {
 	b.change.Gateways = append(b.change.Gateways, name)
 	if before != nil && after != nil && before.Layout != after.Layout {
 		for _, chain := range before.Chains {
-			for _, h := range b.t.Hosts(name, chain.ID) {
+			for _, h := range slices.Concat(b.t.Hosts(name, chain.ID), b.t.Hosts(name, MisdirectedChain(chain.Port))) {
 				b.change.Hosts = append(b.change.Hosts, h.ID)
 			}
 		}
