@@ -15,6 +15,14 @@ const (
 	Experimental Channel = "experimental"
 )
 
+// dir is where the CRDs of a channel are, among all of them.
+func (c Channel) dir() string {
+	if c == Standard {
+		return ""
+	}
+	return string(c)
+}
+
 // notYet are the features that Rutter does not claim so far. A feature leaves this list
 // in the change that makes it work.
 var notYet = []features.FeatureName{

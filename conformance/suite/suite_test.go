@@ -17,6 +17,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/conformance/cluster"
+	"github.com/rutter-gateway/rutter/conformance/install"
 )
 
 var (
@@ -39,11 +40,11 @@ func TestConformance(t *testing.T) {
 	}
 	started := startCluster(t)
 	begin := time.Now()
-	tools := &programs{bin: "../../bin", kubeconfig: started.Kubeconfig}
-	if err := tools.installCRDs(t.Context(), Channel(*channel)); err != nil {
+	tools := &install.Programs{Bin: "../../bin", Kubeconfig: started.Kubeconfig}
+	if err := tools.CRDs(t.Context(), Channel(*channel).dir()); err != nil {
 		t.Fatal(err)
 	}
-	if err := tools.installChart(t.Context(), chart); err != nil {
+	if err := tools.Chart(t.Context(), chart); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Printf("Rutter is ready after %.1f s\n", time.Since(begin).Seconds())

@@ -1,0 +1,91 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// Report is what was measured; nil is what was not.
+type Report struct {
+	Status  *Status
+	Latency *Latency
+	Memory  *Memory
+	List    *List
+}
+
+// The targets, on two processors.
+const (
+	servedMedian   = 40 * time.Millisecond
+	servedWorst    = 120 * time.Millisecond // the 99th percentile
+	statusRight    = 5 * time.Second
+	writesPerRoute = 1.2
+	listRecorded   = 8 * time.Second
+	residentMost   = 500 // MiB, of all processes
+)
+
+// Wrong tells whether anything was answered wrongly.
+func (r *Report) Wrong() bool { return r.Latency != nil && len(r.Latency.Answers.Wrong) > 0 }
+
+// Print prints a line for each target, and the memory of each role.
+func (r *Report) Print(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(met bool, what, got, target string) {
+		verdict := "met"
+		if !met {
+			verdict = "MISSED"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", what, got, target, verdict)
+	}
+	fmt.Fprintln(table, "\nmeasured\tresult\ttarget\t")
+	if l := r.Latency; l != nil {
+		median, worst := percentile(l.Served, 50), percentile(l.Served, 99)
+		line(median <= servedMedian, fmt.Sprintf("created → first 200, at %d routes, p50 of %d", l.Routes, len(l.Served)), milliseconds(median), "≤ "+milliseconds(servedMedian))
+		line(worst <= servedWorst, "  p99", milliseconds(worst), "≤ "+milliseconds(servedWorst))
+		line(len(l.Answers.Wrong) == 0, "  answers but 404 before and 200 after", l.Answers.String(), "none")
+		fmt.Fprintf(table, "  (create itself p50 %s, p99 %s; asked every %s, p99 %s)\t\t\t\n", milliseconds(percentile(l.Create, 50)), milliseconds(percentile(l.Create, 99)),
+			milliseconds(percentile(l.Poll, 50)), milliseconds(percentile(l.Poll, 99)))
+	}
+	if s := r.Status; s != nil {
+		each := s.Writes / float64(s.Routes)
+		line(s.Right <= statusRight, fmt.Sprintf("last of %d routes created → every status right", s.Routes), seconds(s.Right), "≤ "+seconds(statusRight))
+		line(each <= writesPerRoute, "  writes per route", fmt.Sprintf("%.2f", each), fmt.Sprintf("≤ %.1f", writesPerRoute))
+		fmt.Fprintf(table, "  (creating them took %s)\t\t\t\n", seconds(s.Created))
+	}
+	if l := r.List; l != nil {
+		line(l.Recorded <= listRecorded, fmt.Sprintf("ingest started → %d routes recorded", l.Routes), seconds(l.Recorded), "≤ "+seconds(listRecorded))
+		fmt.Fprintf(table, "  (every kind %s)\t\t\t\n", seconds(l.Ready))
+	}
+	if m := r.Memory; m != nil {
+		sum := total(m.Idle)
+		line(sum.Resident <= residentMost, fmt.Sprintf("resident at %d routes, all roles and NATS", m.Routes), mib(sum.Resident), "≤ "+mib(residentMost))
+		r.Memory.print(table)
+	}
+	return table.Flush()
+}
+
+func (m *Memory) print(table io.Writer) {
+	fmt.Fprintf(table, "\nMiB at %d routes\tbusy RSS, PSS\tidle RSS, PSS\tpeak\n", m.Routes)
+	for i, idle := range append(m.Idle, total(m.Idle)) {
+		busy := append(m.Busy, total(m.Busy))[i]
+		fmt.Fprintf(table, "  %s\t%.0f, %.0f\t%.0f, %.0f\t%.0f\n", idle.Role, busy.Resident, busy.Proportional, idle.Resident, idle.Proportional, idle.Peak)
+	}
+}
+
+// total adds up what processes have.
+func total(all []Footprint) Footprint {
+	sum := Footprint{Role: "together"}
+	for _, one := range all {
+		sum.Resident += one.Resident
+		sum.Proportional += one.Proportional
+		sum.Peak += one.Peak
+	}
+	return sum
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+func mib(amount float64) string { return fmt.Sprintf("%.0f MiB", amount) }
