@@ -11,7 +11,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rutter-gateway/rutter/internal/memory"
 )
+
+// slack is how much garbage, in bytes, is worth a collection: one service has less of
+// it than all of them in one process.
+const slack = 6 << 20
 
 // Config of one process.
 type Config struct {
@@ -63,18 +69,19 @@ func Run(ctx context.Context, c Config, work func(context.Context, *Process) err
 	// The server outlives the work, so that "ending" is told as long as there is
 	// something to end.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var server sync.WaitGroup
-	server.Go(func() {
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		if err := p.serve(serving, listener); err != nil {
 			cancel(fmt.Errorf("serve health and metrics: %w", err))
 		}
 	})
+	beside.Go(func() { memory.Keep(serving, slack) })
 	context.AfterFunc(ctx, func() { p.setTrouble(errEnding) })
 	logger.Info("started", "name", c.Name, "version", c.Version, "address", listener.Addr().String())
 	err = work(ctx, p)
 	ending := ctx.Err() != nil
 	stop()
-	server.Wait()
+	beside.Wait()
 	if ending {
 		logger.Info("ended", "name", c.Name)
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

@@ -20,6 +20,7 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest"
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
+	"github.com/rutter-gateway/rutter/internal/memory"
 	"github.com/rutter-gateway/rutter/projector"
 	"github.com/rutter-gateway/rutter/projector/route"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
@@ -56,6 +57,9 @@ const None = "none"
 const cluster = "local"
 
 const controllerName = "rutter.dev/gateway-controller"
+
+// slack is how much garbage, in bytes, is worth a collection.
+const slack = 16 << 20
 
 // Run serves until ctx ends, and stops everything it started.
 func Run(ctx context.Context, c Config) error {
@@ -131,7 +135,7 @@ func (r *run) run(ctx context.Context) error {
 	start("envoy", func(ctx context.Context) error { return r.envoys(ctx, served) })
 	start("versions", r.feed.run)
 	start("pprof", r.profiles)
-	start("memory", keepMemory)
+	start("memory", func(ctx context.Context) error { memory.Keep(ctx, slack); return nil })
 	<-ctx.Done()
 	services.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {

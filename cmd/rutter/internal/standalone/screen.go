@@ -16,6 +16,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest"
+	"github.com/rutter-gateway/rutter/internal/memory"
 )
 
 // screen tells the user what happens: a table once the first version is served,
@@ -169,7 +170,7 @@ func (s *screen) advance(ctx context.Context, v *view) error {
 			return err
 		}
 		v.state = nil
-		giveBack()
+		memory.GiveBack()
 	}
 	return nil
 }

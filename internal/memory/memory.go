@@ -1,4 +1,9 @@
-package standalone
+// Package memory lets a process be no larger than it has to be.
+//
+// What starting up, a checkpoint or a burst of changes took is given back when it is
+// over; by itself the runtime would hold on to it for minutes. And garbage is collected
+// by its amount, not in proportion to what is in use. GOGC overrules that.
+package memory
 
 import (
 	"context"
@@ -10,11 +15,6 @@ import (
 )
 
 const (
-	// slack is how much garbage, in bytes, is worth a collection, as long as that is
-	// between leastPercent and mostPercent of what is in use. A proportion alone would
-	// collect all the time while little is in use, as when manifests are validated,
-	// and hardly ever when much is.
-	slack        = 16 << 20
 	leastPercent = 10
 	mostPercent  = 100
 
@@ -27,24 +27,24 @@ const (
 	much = 16 << 20
 )
 
-// keepMemory lets the process be no larger than it has to be, until ctx ends: what
-// starting up, a checkpoint or a burst of changes took is given back when it is
-// over. By itself the runtime would hold on to it for minutes. GOGC overrules how
-// often garbage is collected.
-func keepMemory(ctx context.Context) error {
+// Keep does so until ctx ends. slack is how much garbage, in bytes, is worth a
+// collection, as long as that is between leastPercent and mostPercent of what is in use.
+// A proportion alone would collect all the time while little is in use, as when
+// manifests are validated, and hardly ever when much is.
+func Keep(ctx context.Context, slack uint64) {
 	_, fixed := os.LookupEnv("GOGC")
 	percent := 0
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	var seen, settled uint64
 	for quiet := 0; ; {
-		if next := percentOf(read("/gc/heap/live:bytes")); next != percent && !fixed {
+		if next := percentOf(read("/gc/heap/live:bytes"), slack); next != percent && !fixed {
 			percent = next
 			debug.SetGCPercent(percent)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
 		}
 		now := read("/gc/heap/allocs:bytes")
@@ -52,7 +52,7 @@ func keepMemory(ctx context.Context) error {
 			quiet = 0
 		}
 		if seen = now; quiet >= looks && now-settled > much {
-			giveBack()
+			GiveBack()
 			settled = read("/gc/heap/allocs:bytes")
 		}
 	}
@@ -60,12 +60,12 @@ func keepMemory(ctx context.Context) error {
 
 // percentOf is the target of the collector while so many bytes are in use, in steps
 // of five.
-func percentOf(live uint64) int {
+func percentOf(live, slack uint64) int {
 	return int(min(max(slack*100/max(live, 1), leastPercent), mostPercent)) / 5 * 5
 }
 
-// giveBack returns to the system what is not in use.
-func giveBack() {
+// GiveBack returns to the system what is not in use.
+func GiveBack() {
 	runtime.GC() // pools let go in the second collection
 	debug.FreeOSMemory()
 }
