@@ -55,6 +55,10 @@ conformance: build envoy bin/helm ## run the official conformance suite against 
 bench: envoy ## run all benchmarks
 	PATH="$(CURDIR)/bin:$$PATH" go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-cluster
+bench-cluster: build envoy bin/helm ## measure Rutter in a cluster on this machine, as the chart installs it (its flags in ARGS)
+	@$(MAKE) --no-print-directory -C conformance bench
+
 .PHONY: update-golden
 update-golden: envoy bin/helm ## rewrite the expected sections of all golden stories, and the rendered chart; then read the diff
 	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) ./deploy/helm -update

@@ -21,6 +21,8 @@ type Config struct {
 	// time, Resident how many there are when memory is measured, and Listed how many
 	// ingest finds when it starts. 0 leaves a part out.
 	Burst, Samples, Resident, Listed int
+	// Idle is after how long without a change memory is measured once more.
+	Idle time.Duration
 	// Progress takes a line for each thing that begins.
 	Progress io.Writer
 	Logger   *slog.Logger

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rutter-gateway/rutter/conformance/install"
 )
@@ -26,9 +25,6 @@ type Footprint struct {
 	Resident, Proportional, Peak float64
 }
 
-// idle is after how long without a change memory is measured once more.
-const idle = 45 * time.Second
-
 // resident adds routes until there are so many, and measures.
 func (w *world) resident(ctx context.Context, from, to int) (*Memory, error) {
 	w.say("%d routes, for memory", to)
@@ -43,8 +39,8 @@ func (w *world) resident(ctx context.Context, from, to int) (*Memory, error) {
 	if result.Busy, err = w.footprints(); err != nil {
 		return nil, err
 	}
-	w.say("nothing, for %v", idle)
-	if err := wait(ctx, idle); err != nil {
+	w.say("nothing, for %v", w.cfg.Idle)
+	if err := wait(ctx, w.cfg.Idle); err != nil {
 		return nil, err
 	}
 	result.Idle, err = w.footprints()

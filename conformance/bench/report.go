@@ -59,7 +59,8 @@ func (r *Report) Print(out io.Writer) error {
 	}
 	if m := r.Memory; m != nil {
 		sum := total(m.Idle)
-		line(sum.Resident <= residentMost, fmt.Sprintf("resident at %d routes, all roles and NATS", m.Routes), mib(sum.Resident), "≤ "+mib(residentMost))
+		line(sum.Proportional <= residentMost, fmt.Sprintf("resident at %d routes, all roles and NATS", m.Routes), mib(sum.Proportional), "≤ "+mib(residentMost))
+		line(sum.Resident <= residentMost, "  with the one program counted for each role", mib(sum.Resident), "≤ "+mib(residentMost))
 		r.Memory.print(table)
 	}
 	return table.Flush()

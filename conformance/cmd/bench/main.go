@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"k8s.io/klog/v2"
 
@@ -31,6 +32,7 @@ func run() int {
 	flag.IntVar(&c.Burst, "burst", 1_000, "routes that are created at once")
 	flag.IntVar(&c.Samples, "samples", 250, "routes that are added to them, one at a time")
 	flag.IntVar(&c.Resident, "resident", 3_000, "routes that there are when memory is measured")
+	flag.DurationVar(&c.Idle, "idle", 45*time.Second, "how long nothing happens before memory is measured once more")
 	flag.IntVar(&c.Listed, "listed", 10_000, "routes that ingest finds when it starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
