@@ -73,15 +73,7 @@ func runDiff(ctx context.Context, env *environment, flags *diffFlags, args []str
 	if err != nil {
 		return err
 	}
-	if format == display.Table {
-		err = d.write(env.out, flags.colours(env))
-	} else {
-		err = format.Write(env.out, d)
-	}
-	if err == nil && len(d.Gateways) > 0 {
-		return errFound
-	}
-	return err
+	return flags.tell(env, format, d)
 }
 
 // differences between two versions.
@@ -126,6 +118,8 @@ func newDifferences(from, to *routing.State, names []string) (*differences, erro
 	}
 	return d, nil
 }
+
+func (d *differences) bad() bool { return len(d.Gateways) > 0 }
 
 func (d *differences) write(w io.Writer, colours bool) error {
 	if _, err := fmt.Fprintf(w, "From  %s\nTo    %s\n\n", d.From, d.To); err != nil {

@@ -77,15 +77,7 @@ func runExplain(ctx context.Context, env *environment, flags *explainFlags, meth
 	if err != nil {
 		return err
 	}
-	if format == display.Table {
-		err = e.write(env.out, flags.colours(env))
-	} else {
-		err = format.Write(env.out, e)
-	}
-	if err == nil && e.bad() {
-		return errFound
-	}
-	return err
+	return flags.tell(env, format, e)
 }
 
 // parseRequest is the request that a client makes of a URL.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -70,6 +71,26 @@ func (r *reading) openLog(ctx context.Context, env *environment) (events.Log, er
 
 // colours tells whether to use them.
 func (r *reading) colours(env *environment) bool { return env.colours && !r.noColor }
+
+// answer is what a command has found; bad is what exit code 1 is for.
+type answer interface {
+	write(w io.Writer, colours bool) error
+	bad() bool
+}
+
+// tell prints an answer in the form that was asked for.
+func (r *reading) tell(env *environment, format display.Format, a answer) error {
+	var err error
+	if format == display.Table {
+		err = a.write(env.out, r.colours(env))
+	} else {
+		err = format.Write(env.out, a)
+	}
+	if err == nil && a.bad() {
+		return errFound
+	}
+	return err
+}
 
 // openLog opens the log that s names.
 func openLog(ctx context.Context, s source) (events.Log, error) {

@@ -47,28 +47,17 @@ func runShow(ctx context.Context, env *environment, flags *showFlags, args []str
 	if err != nil {
 		return err
 	}
-	var answer interface {
-		write(w io.Writer, colours bool) error
-		bad() bool
-	} = newOverview(state)
+	var told answer = newOverview(state)
 	if len(args) == 1 {
 		name, err := gatewayName(args[0], state)
 		if err != nil {
 			return err
 		}
-		if answer, err = newShown(state, name, flags.host); err != nil {
+		if told, err = newShown(state, name, flags.host); err != nil {
 			return err
 		}
 	}
-	if format == display.Table {
-		err = answer.write(env.out, flags.colours(env))
-	} else {
-		err = format.Write(env.out, answer)
-	}
-	if err == nil && answer.bad() {
-		return errFound
-	}
-	return err
+	return flags.tell(env, format, told)
 }
 
 // shown is one Gateway at one version.

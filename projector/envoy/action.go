@@ -9,12 +9,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
-
-// unresolved is a cluster that never exists: what is sent there gets 500, or as gRPC UNAVAILABLE. Real
-// clusters have slashes in their names.
-const unresolved = "unresolved"
 
 // forward sends a share of a rule's requests to its backends.
 func forward(e *route.Entry, s share) *routev3.RouteAction {
@@ -40,17 +37,17 @@ func forward(e *route.Entry, s share) *routev3.RouteAction {
 func setBackends(action *routev3.RouteAction, s share) {
 	switch len(s.backends) {
 	case 0:
-		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: unresolved}
+		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: form.Unresolved}
 		return
 	case 1:
-		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: cmp.Or(s.backends[0].Cluster, unresolved)}
+		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: cmp.Or(s.backends[0].Cluster, form.Unresolved)}
 		return
 	}
 	merge := changeHeaders(s.backends)
 	weighted := &routev3.WeightedCluster{}
 	for _, b := range s.backends {
 		c := &routev3.WeightedCluster_ClusterWeight{
-			Name:   cmp.Or(b.Cluster, unresolved),
+			Name:   cmp.Or(b.Cluster, form.Unresolved),
 			Weight: wrapperspb.UInt32(b.Weight),
 		}
 		if merge {

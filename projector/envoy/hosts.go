@@ -9,6 +9,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
@@ -83,7 +84,7 @@ func routeConfiguration(name string, chain *route.Chain, hosts []*virtualHost) (
 func (h *virtualHost) build(chain *route.Chain) (*routev3.VirtualHost, error) {
 	out := &routev3.VirtualHost{Name: h.host.ID.Hostname, Domains: []string{h.host.ID.Hostname}}
 	if h.host.Misdirected {
-		out.Routes = []*routev3.Route{answerAll("misdirected", 421)}
+		out.Routes = []*routev3.Route{answerAll(form.RouteMisdirected, 421)}
 		return out, nil
 	}
 	for i := range h.host.Entries {
@@ -94,7 +95,7 @@ func (h *virtualHost) build(chain *route.Chain) (*routev3.VirtualHost, error) {
 		out.Routes = append(out.Routes, routes...)
 	}
 	if h.final {
-		out.Routes = append(out.Routes, answerAll("no-match", 404))
+		out.Routes = append(out.Routes, answerAll(form.RouteNoMatch, 404))
 	}
 	return out, nil
 }

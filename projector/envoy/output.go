@@ -10,17 +10,18 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
 // The type URLs of the resources.
 const (
-	TypeListener = "type.googleapis.com/envoy.config.listener.v3.Listener"
-	TypeRoute    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-	TypeScope    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
-	TypeCluster  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-	TypeEndpoint = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-	TypeSecret   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+	TypeListener = form.TypeListener
+	TypeRoute    = form.TypeRoute
+	TypeScope    = form.TypeScope
+	TypeCluster  = form.TypeCluster
+	TypeEndpoint = form.TypeEndpoint
+	TypeSecret   = form.TypeSecret
 )
 
 // The kinds of output.

@@ -14,6 +14,7 @@ import (
 	fractionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/runtime_fraction/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
@@ -50,15 +51,15 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 // tcpProxy forwards each connection to a backend. One that falls to a backend that
 // cannot be resolved is closed (TLSRouteRule.backendRefs). StatPrefix names the entry.
 func tcpProxy(g *route.Gateway, chain *route.Chain, e *route.Entry) *tcpv3.TcpProxy {
-	p := &tcpv3.TcpProxy{StatPrefix: e.Name, AccessLog: accessLogs(g), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: unresolved}}
+	p := &tcpv3.TcpProxy{StatPrefix: e.Name, AccessLog: accessLogs(g), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: form.Unresolved}}
 	switch backends := e.Rule.Backends; len(backends) {
 	case 0:
 	case 1:
-		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: cmp.Or(backends[0].ClusterFor(chain), unresolved)}
+		p.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: cmp.Or(backends[0].ClusterFor(chain), form.Unresolved)}
 	default:
 		weighted := &tcpv3.TcpProxy_WeightedCluster{}
 		for _, b := range backends {
-			weighted.Clusters = append(weighted.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{Name: cmp.Or(b.ClusterFor(chain), unresolved), Weight: b.Weight})
+			weighted.Clusters = append(weighted.Clusters, &tcpv3.TcpProxy_WeightedCluster_ClusterWeight{Name: cmp.Or(b.ClusterFor(chain), form.Unresolved), Weight: b.Weight})
 		}
 		p.ClusterSpecifier = &tcpv3.TcpProxy_WeightedClusters{WeightedClusters: weighted}
 	}
@@ -102,7 +103,7 @@ func udpProxy(g *route.Gateway, e *route.Entry) *udpv3.UdpProxyConfig {
 // every fraction, so they are cumulative, as in [shares].
 func shareSessions(backends []route.Backend) *matcherv3.Matcher {
 	if len(backends) == 0 {
-		return &matcherv3.Matcher{OnNoMatch: sessionsTo(unresolved)}
+		return &matcherv3.Matcher{OnNoMatch: sessionsTo(form.Unresolved)}
 	}
 	last := len(backends) - 1
 	m := &matcherv3.Matcher{OnNoMatch: sessionsTo(backends[last].Cluster)}
@@ -138,7 +139,7 @@ func shareSessions(backends []route.Backend) *matcherv3.Matcher {
 
 func sessionsTo(cluster string) *matcherv3.Matcher_OnMatch {
 	return &matcherv3.Matcher_OnMatch{OnMatch: &matcherv3.Matcher_OnMatch_Action{
-		Action: extension("route", &udpv3.Route{Cluster: cmp.Or(cluster, unresolved)}),
+		Action: extension("route", &udpv3.Route{Cluster: cmp.Or(cluster, form.Unresolved)}),
 	}}
 }
 

@@ -12,6 +12,8 @@ import (
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
 // filters says what a route does to requests and answers, besides where it sends them.
@@ -24,7 +26,7 @@ func filters(r *routev3.Route) ([]string, error) {
 	if action := r.GetRoute(); action != nil {
 		out = append(out, rewrites(action)...)
 		for _, m := range action.GetRequestMirrorPolicies() {
-			out = append(out, "mirror to "+Backend{Name: m.GetCluster(), Percent: percent(m.GetRuntimeFraction().GetDefaultValue())}.String())
+			out = append(out, "mirror to "+Backend{Name: m.GetCluster(), Percent: form.Percent(m.GetRuntimeFraction().GetDefaultValue())}.String())
 		}
 		out = append(out, limits(action)...)
 	}

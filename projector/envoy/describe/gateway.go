@@ -12,6 +12,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/envoy"
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
 // Gateway is what the Envoys of one Gateway do.
@@ -137,33 +138,21 @@ func (g *Gateway) addScope(body []byte) error {
 	return g.addHosts(listener, scope.GetRouteConfiguration())
 }
 
-// Names of the routes that package envoy adds to those of the entries.
-const (
-	routeMisdirected = "misdirected"
-	routeNoMatch     = "no-match"
-)
-
 func (g *Gateway) addHosts(listener string, config *routev3.RouteConfiguration) error {
 	for _, vh := range config.GetVirtualHosts() {
 		h := Host{Listener: listener, Hostname: vh.GetName(), Rules: []Rule{}}
-		routes := vh.GetRoutes()
-		for len(routes) > 0 {
-			n := 1
-			for n < len(routes) && routes[n].GetName() == routes[0].GetName() {
-				n++
-			}
-			switch routes[0].GetName() {
-			case routeMisdirected:
+		for entry := range form.Entries(vh.GetRoutes()) {
+			switch entry[0].GetName() {
+			case form.RouteMisdirected:
 				h.Misdirected = true
-			case routeNoMatch:
+			case form.RouteNoMatch:
 			default:
-				rule, err := rule(routes[:n])
+				rule, err := rule(entry)
 				if err != nil {
 					return fmt.Errorf("host %s: %w", h.Hostname, err)
 				}
 				h.Rules = append(h.Rules, rule)
 			}
-			routes = routes[n:]
 		}
 		g.Hosts = append(g.Hosts, h)
 	}

@@ -3,12 +3,12 @@ package describe
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
 // Rule is one match of one rule of a route, and where it leads.
@@ -42,10 +42,6 @@ type Backend struct {
 	Filters []string `json:"filters,omitempty"`
 }
 
-// unresolved is the cluster that package envoy names for a backend that cannot
-// be resolved.
-const unresolved = "unresolved"
-
 // String is the backend as people write it: its name, the TLS, the share
 // unless it is everything, and its filters.
 func (b Backend) String() string {
@@ -75,7 +71,7 @@ func rule(routes []*routev3.Route) (Rule, error) {
 	}
 	var shares []*routev3.Route
 	for i, r := range routes {
-		if i+1 == len(routes) || fraction(routes[i+1]) != fraction(r) {
+		if i+1 == len(routes) || form.Until(routes[i+1]) != form.Until(r) {
 			shares = append(shares, r)
 		}
 	}
@@ -88,12 +84,12 @@ func rule(routes []*routev3.Route) (Rule, error) {
 	}
 	before := 0.0
 	for _, s := range shares {
-		until := fraction(s)
+		until := form.Until(s)
 		list, err := filters(s)
 		if err != nil {
 			return Rule{}, err
 		}
-		share := round(until - before)
+		share := form.Round(until - before)
 		inShare := backends(s.GetRoute(), share)
 		if len(inShare) == 0 {
 			inShare = []Backend{{Percent: share}}
@@ -135,26 +131,6 @@ func (r Rule) Name() string {
 	return fmt.Sprintf("%s/%d/%d", object, r.Index, r.MatchIndex)
 }
 
-// fraction is the part of the requests, in percent, that end at this route or at
-// one ahead of it.
-func fraction(r *routev3.Route) float64 {
-	f := r.GetMatch().GetRuntimeFraction()
-	if f == nil {
-		return 100
-	}
-	return percent(f.GetDefaultValue())
-}
-
-func percent(f *typev3.FractionalPercent) float64 {
-	denominator := map[typev3.FractionalPercent_DenominatorType]float64{
-		typev3.FractionalPercent_HUNDRED: 100, typev3.FractionalPercent_TEN_THOUSAND: 1e4, typev3.FractionalPercent_MILLION: 1e6,
-	}[f.GetDenominator()]
-	return round(float64(f.GetNumerator()) * 100 / denominator)
-}
-
-// round keeps what the largest denominator can say.
-func round(percent float64) float64 { return math.Round(percent*1e4) / 1e4 }
-
 // backends are where an action sends a share of the requests, which is given in percent.
 func backends(action *routev3.RouteAction, share float64) []Backend {
 	if action == nil {
@@ -170,7 +146,7 @@ func backends(action *routev3.RouteAction, share float64) []Backend {
 	}
 	var out []Backend
 	for _, c := range weighted.GetClusters() {
-		b := backend(action, c.GetName(), round(share*float64(c.GetWeight().GetValue())/total))
+		b := backend(action, c.GetName(), form.Round(share*float64(c.GetWeight().GetValue())/total))
 		if host := c.GetHostRewriteLiteral(); host != "" {
 			b.Filters = append(b.Filters, "set header Host: "+host)
 		}
@@ -182,7 +158,7 @@ func backends(action *routev3.RouteAction, share float64) []Backend {
 }
 
 func backend(action *routev3.RouteAction, cluster string, percent float64) Backend {
-	if cluster == unresolved {
+	if cluster == form.Unresolved {
 		answer := "500"
 		if action.GetClusterNotFoundResponseCode() == routev3.RouteAction_SERVICE_UNAVAILABLE {
 			answer = "UNAVAILABLE"

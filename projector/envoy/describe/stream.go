@@ -9,6 +9,8 @@ import (
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	udpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/udp/udp_proxy/v3"
 	fractionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/runtime_fraction/v3"
+
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
 // everything is the match of a rule that takes all that arrives for its host.
@@ -33,7 +35,7 @@ func (g *Gateway) addStream(listener, hostname string, chain *listenerv3.FilterC
 			total += float64(c.GetWeight())
 		}
 		for _, c := range weighted {
-			list = append(list, streamBackend(c.GetName(), round(100*float64(c.GetWeight())/total)))
+			list = append(list, streamBackend(c.GetName(), form.Round(100*float64(c.GetWeight())/total)))
 		}
 	} else {
 		list = []Backend{streamBackend(proxy.GetCluster(), 100)}
@@ -58,14 +60,14 @@ func (g *Gateway) addDatagrams(l *listenerv3.Listener, port uint32) error {
 		if err := m.GetPredicate().GetSinglePredicate().GetCustomMatch().GetTypedConfig().UnmarshalTo(share); err != nil {
 			return err
 		}
-		until := percent(share.GetRuntimeFraction().GetDefaultValue())
-		b, err := sessionBackend(m.GetOnMatch(), round(until-before))
+		until := form.Percent(share.GetRuntimeFraction().GetDefaultValue())
+		b, err := sessionBackend(m.GetOnMatch(), form.Round(until-before))
 		if err != nil {
 			return err
 		}
 		list, before = append(list, b), until
 	}
-	rest, err := sessionBackend(proxy.GetMatcher().GetOnNoMatch(), round(100-before))
+	rest, err := sessionBackend(proxy.GetMatcher().GetOnNoMatch(), form.Round(100-before))
 	if err != nil {
 		return err
 	}
@@ -91,7 +93,7 @@ func (g *Gateway) addForwarding(listener, hostname, entry string, list []Backend
 }
 
 func streamBackend(cluster string, percent float64) Backend {
-	if cluster == unresolved {
+	if cluster == form.Unresolved {
 		return Backend{Percent: percent, Invalid: true, Answer: closed}
 	}
 	return Backend{Name: cluster, Percent: percent}

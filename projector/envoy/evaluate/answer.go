@@ -2,13 +2,13 @@ package evaluate
 
 import (
 	"fmt"
-	"math"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
 // Outcome is what becomes of a request.
@@ -71,14 +71,6 @@ type Try struct {
 	Why     string // not
 }
 
-// The routes that every scope or port has.
-const (
-	routeMisdirected = "misdirected"
-	routeNoMatch     = "no-match"
-	// unresolved is the cluster that is never there.
-	unresolved = "unresolved"
-)
-
 const answeredPreflight = "a preflight, answered by the CORS policy"
 
 // Answer evaluates a request. The error is for a configuration that this package
@@ -130,14 +122,10 @@ func (c *Config) request(a *Answer, one *chain, r *Request) error {
 // the first of them that matches says what becomes of the next share of the requests.
 func (a *Answer) route(routes []*routev3.Route, r *Request, path, query string) error {
 	a.Outcome, a.Shares = NoRoute, []Share{{Percent: 100, Status: 404}}
-	for len(routes) > 0 {
-		n := 1
-		for n < len(routes) && routes[n].GetName() == routes[0].GetName() {
-			n++
-		}
-		try := Try{Route: routes[0].GetName()}
+	for entry := range form.Entries(routes) {
+		try := Try{Route: entry[0].GetName()}
 		var matching []*routev3.Route
-		for _, one := range routes[:n] {
+		for _, one := range entry {
 			why, err := mismatch(one.GetMatch(), r, path, query)
 			if err != nil {
 				return fmt.Errorf("route %s: %w", try.Route, err)
@@ -148,12 +136,11 @@ func (a *Answer) route(routes []*routev3.Route, r *Request, path, query string) 
 			try.Why = why // the last has the conditions of the rule alone
 		}
 		try.Matches = len(matching) > 0
-		routes = routes[n:]
 		switch {
-		case try.Route == routeMisdirected:
+		case try.Route == form.RouteMisdirected:
 			a.Outcome, a.Shares = Misdirected, []Share{{Percent: 100, Status: 421}}
 			continue
-		case try.Route == routeNoMatch:
+		case try.Route == form.RouteNoMatch:
 			continue
 		case try.Matches && a.Route == "":
 			try.Why = ""
@@ -173,7 +160,7 @@ func (a *Answer) route(routes []*routev3.Route, r *Request, path, query string) 
 func (a *Answer) share(routes []*routev3.Route, r *Request) error {
 	before := 0.0
 	for _, one := range routes {
-		until := fraction(one.GetMatch())
+		until := form.Until(one)
 		if until <= before {
 			continue // an earlier one took them all
 		}
@@ -182,28 +169,13 @@ func (a *Answer) share(routes []*routev3.Route, r *Request) error {
 			return err
 		}
 		for _, s := range shares {
-			s.Percent = round(s.Percent * (until - before) / 100)
+			s.Percent = form.Round(s.Percent * (until - before) / 100)
 			a.Shares = append(a.Shares, s)
 		}
 		before = until
 	}
 	return nil
 }
-
-// fraction is the part of the requests, in percent, that are for a route or one ahead.
-func fraction(m *routev3.RouteMatch) float64 {
-	if m.GetRuntimeFraction() == nil {
-		return 100
-	}
-	f := m.GetRuntimeFraction().GetDefaultValue()
-	of := map[typev3.FractionalPercent_DenominatorType]float64{
-		typev3.FractionalPercent_HUNDRED: 100, typev3.FractionalPercent_TEN_THOUSAND: 1e4, typev3.FractionalPercent_MILLION: 1e6,
-	}[f.GetDenominator()]
-	return float64(f.GetNumerator()) * 100 / of
-}
-
-// round keeps what the largest denominator can say.
-func round(percent float64) float64 { return math.Round(percent*1e4) / 1e4 }
 
 // actionOf is what a route does with a request.
 func actionOf(one *routev3.Route, r *Request) ([]Share, error) {
@@ -266,7 +238,7 @@ func forward(action *routev3.RouteAction) []Share {
 }
 
 func toCluster(action *routev3.RouteAction, name string, percent float64) Share {
-	if name != unresolved {
+	if name != form.Unresolved {
 		return Share{Percent: percent, Cluster: name}
 	}
 	status := 500

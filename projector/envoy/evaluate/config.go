@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
 // Config is what the Envoys of a Gateway were told, as requests meet it.
@@ -43,23 +44,22 @@ func Read(resources map[routing.ResourceName]routing.Resource) (*Config, error) 
 	return c, nil
 }
 
-// typeOf is the type URL of a message.
-func typeOf(m proto.Message) string { return "type.googleapis.com/" + string(proto.MessageName(m)) }
-
 func (c *Config) read(id routing.ResourceName, body []byte) error {
-	listener, routes, scope := &listenerv3.Listener{}, &routev3.RouteConfiguration{}, &routev3.ScopedRouteConfiguration{}
 	switch id.Type {
-	case typeOf(listener):
+	case form.TypeListener:
+		listener := &listenerv3.Listener{}
 		if err := proto.Unmarshal(body, listener); err != nil {
 			return err
 		}
 		return c.addListener(listener)
-	case typeOf(routes):
+	case form.TypeRoute:
+		routes := &routev3.RouteConfiguration{}
 		if err := proto.Unmarshal(body, routes); err != nil {
 			return err
 		}
 		c.addHosts(routes.GetName(), routes)
-	case typeOf(scope):
+	case form.TypeScope:
+		scope := &routev3.ScopedRouteConfiguration{}
 		if err := proto.Unmarshal(body, scope); err != nil {
 			return err
 		}
