@@ -91,7 +91,9 @@ func verdictOf(route *unstructured.Unstructured, accepted, reason string) routin
 		Object: events.Key{Resource: events.HTTPRoutes, Namespace: "default", Name: route.GetName()},
 		UID:    string(route.GetUID()), Generation: route.GetGeneration(), Since: 1,
 		Parents: []routing.ParentVerdict{{
-			Ref: routing.ParentRef{Name: "gw"}, Gateway: "default/gw",
+			// With what the API server fills in, as it is recorded: without that, the status
+			// as the API server gives it back is another one.
+			Ref: routing.ParentRef{Group: new("gateway.networking.k8s.io"), Kind: new("Gateway"), Name: "gw"}, Gateway: "default/gw",
 			Conditions: []routing.Condition{{Type: "Accepted", Status: accepted, Reason: reason, Message: reason + "."}},
 		}},
 	}
