@@ -102,6 +102,9 @@ func tell(t *testing.T, objects []map[string]any, settings events.Settings, layo
 		printVerdict(&out, state.Verdicts[key])
 		if settings.Provisioned && key.Resource == events.Gateways {
 			fmt.Fprintf(&out, "  addresses %v\n", state.Verdicts[key].Addresses)
+			if said := state.Verdicts[key].Routabilities; said != nil {
+				fmt.Fprintf(&out, "  routabilities %q\n", said)
+			}
 		}
 	}
 	return out.String()
@@ -146,6 +149,9 @@ func printInfrastructure(out *bytes.Buffer, i *routing.Infrastructure) {
 		return
 	}
 	fmt.Fprintf(out, "  infrastructure %s of class %s for generation %d, ports %v, addresses %v, dual stack %v\n", i.Name, i.Class, i.Generation, i.Ports, i.Addresses, i.DualStack)
+	if i.Internal || i.ClusterAddresses != nil {
+		fmt.Fprintf(out, "    internal %v, addresses of the cluster %v\n", i.Internal, i.ClusterAddresses)
+	}
 	fmt.Fprintf(out, "    labels %v, annotations %v\n", i.Labels, i.Annotations)
 	if i.Resources != nil {
 		fmt.Fprintf(out, "    requests %v, limits %v\n", i.Resources.Requests, i.Resources.Limits)

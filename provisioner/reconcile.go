@@ -53,7 +53,11 @@ func (s *Service) reconcile(ctx context.Context, gateway types.NamespacedName, i
 	}
 	for _, o := range objects {
 		kind := o.GetObjectKind().GroupVersionKind().Kind
-		if err := s.apply(ctx, built()[kind], o, types.UID(in.UID)); err != nil {
+		apply := s.apply
+		if kind == "Service" && len(in.ClusterAddresses) > 0 {
+			apply = s.addressed(in.ClusterAddresses)
+		}
+		if err := apply(ctx, built()[kind], o, types.UID(in.UID)); err != nil {
 			return 0, fmt.Errorf("apply %s %s: %w", kind, o.GetName(), err)
 		}
 	}

@@ -3,6 +3,7 @@ package provisioner_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -78,6 +79,59 @@ func TestWhatAGatewayNeedsIsBuiltAndKept(t *testing.T) {
 		}
 		if _, err := r.get("secrets", "rutter-xds-tls"); err != nil {
 			t.Error(err)
+		}
+	})
+	stop()
+}
+
+func TestAServiceHasTheAddressOfTheClusterThatItCanHave(t *testing.T) {
+	r := newRig(t)
+	gateways := fleet{"probe": r.gateway("probe"), "has": r.gateway("has"), "none": r.gateway("none")}
+	r.publish(fleet{"default/probe": gateways["probe"]})
+	stop := r.start()
+	r.eventually("services", "probe-rutter", exists)
+	o, err := r.get("services", "probe-rutter")
+	must(t, err)
+	taken, _, _ := unstructured.NestedString(o.Object, "spec", "clusterIP")
+	ip := net.ParseIP(taken).To4()
+	free := net.IPv4(ip[0], ip[1], ip[2], ip[3]^1)
+	if free[15] == 0 || free[15] == 1 {
+		free[15] = 250
+	}
+	ask := func(name string, addresses ...string) {
+		gw := *gateways[name]
+		gw.Internal, gw.ClusterAddresses = true, addresses
+		r.publish(fleet{"default/" + name: &gw})
+	}
+	t.Run("one that is free, after some that cannot be had", func(t *testing.T) {
+		ask("has", "192.0.2.77", taken, "2001:db8::1", free.String())
+		r.eventually("services", "has-rutter", field(free.String(), "spec", "clusterIP"))
+		r.eventually("services", "has-rutter", field("ClusterIP", "spec", "type"))
+	})
+	t.Run("it stays while others are asked for first", func(t *testing.T) {
+		ask("has", "192.0.2.77", free.String())
+		r.eventually("services", "has-rutter", field(free.String(), "spec", "clusterIP"))
+	})
+	t.Run("one that nobody asks for any more stays with the Service", func(t *testing.T) {
+		gw := *gateways["has"]
+		gw.Labels = map[string]string{"team": "next"}
+		r.publish(fleet{"default/has": &gw})
+		r.eventually("services", "has-rutter", field("next", "metadata", "labels", "team"))
+		r.eventually("services", "has-rutter", field("LoadBalancer", "spec", "type"))
+		r.eventually("services", "has-rutter", field(free.String(), "spec", "clusterIP"))
+	})
+	t.Run("a Service that was there keeps its own, and becomes internal", func(t *testing.T) {
+		ask("probe", "192.0.2.77")
+		r.eventually("services", "probe-rutter", field("ClusterIP", "spec", "type"))
+		r.eventually("services", "probe-rutter", field(taken, "spec", "clusterIP"))
+	})
+	t.Run("none can be had", func(t *testing.T) {
+		ask("none", "192.0.2.77", taken)
+		r.eventually("services", "none-rutter", exists)
+		o, err := r.get("services", "none-rutter")
+		must(t, err)
+		if got, _, _ := unstructured.NestedString(o.Object, "spec", "clusterIP"); got == taken || got == "192.0.2.77" || got == "" {
+			t.Errorf("the Service has the address %q", got)
 		}
 	})
 	stop()

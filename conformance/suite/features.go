@@ -28,10 +28,6 @@ func (c Channel) dir() string {
 var notYet = []features.FeatureName{
 	// what listeners do with requests
 	features.SupportGatewayListenerFilters,
-
-	// addresses
-	features.SupportGatewayAddressRoutability,
-	features.SupportGatewayAddressRoutabilityCluster,
 }
 
 // exempt are the features that the suite is not to ask for, on a channel.

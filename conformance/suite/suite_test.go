@@ -53,6 +53,7 @@ func TestConformance(t *testing.T) {
 	options := conformance.DefaultOptions(t)
 	complete(&options, version)
 	report := options.ReportOutputPath
+	t.Run("Own", func(t *testing.T) { testOwn(t, options.Client) })
 	begin = time.Now()
 	t.Run("Suite", func(t *testing.T) { conformance.RunConformanceWithOptions(t, options) })
 	fmt.Printf("the suite took %.1f min\n", time.Since(begin).Minutes())

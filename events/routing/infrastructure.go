@@ -24,6 +24,10 @@ type Infrastructure struct {
 	// Addresses are the IP addresses that the Gateway asks for (spec.addresses) and
 	// that a Service can have, in the order of the spec.
 	Addresses []string `json:"addresses,omitempty"`
+	// ClusterAddresses are those of them that are to be the cluster's own for the Service.
+	ClusterAddresses []string `json:"clusterAddresses,omitempty"`
+	// Internal is set where the Service may have no address but those.
+	Internal bool `json:"internal,omitempty"`
 	// DualStack is set where Envoy listens on IPv6 and IPv4.
 	DualStack bool `json:"dualStack,omitempty"`
 	// What follows is from the parameters of the class, and empty where they say nothing.

@@ -23,6 +23,9 @@ type Verdict struct {
 	Conditions []Condition `json:"conditions,omitempty"`
 	// Addresses of a Gateway.
 	Addresses []string `json:"addresses,omitempty"`
+	// Routabilities of the addresses, by address, where the Gateway API of the cluster has
+	// such a field; "" is the default.
+	Routabilities map[string]string `json:"routabilities,omitempty"`
 	// Features of a GatewayClass: status.supportedFeatures, sorted.
 	Features []string `json:"features,omitempty"`
 	// AttachedListenerSets counts the ListenerSets that a Gateway accepts; nil where it

@@ -4,81 +4,78 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
-
-	"github.com/rutter-gateway/rutter/events"
-	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
-// requests is what a Gateway asks for in spec.addresses.
-type requests struct {
-	// addresses are the IP addresses asked for.
-	addresses []string
-	// hostnames are those asked for by name. Nobody can be told to bring them, but a
-	// load balancer may have one.
-	hostnames []string
-	// anyIP and anyHostname ask for whatever is given: also when nothing is asked for.
-	anyIP, anyHostname bool
-	// unsupported is why the Gateway is not accepted, unusable why it is not programmed.
-	unsupported, unusable problem
+// routabilitySentinel is served as the default is, and reported as what it is: the
+// suite's to ask for, with no guarantee (GEP-5093, "Well-Known Values").
+const routabilitySentinel gatewayv1.GatewayAddressRoutabilityType = "testing.x-k8s.io/sentinel"
+
+// request is one entry of spec.addresses.
+type request struct {
+	place       int // in spec.addresses
+	hostname    bool
+	value       string // "" for whatever is given
+	routability gatewayv1.GatewayAddressRoutabilityType
+	// never is why no address will do; "" where one may.
+	never string
 }
 
-func requestsOf(gw *gatewayv1.Gateway) requests {
-	none := len(gw.Spec.Addresses) == 0
-	out := requests{anyIP: none, anyHostname: none}
-	for _, a := range gw.Spec.Addresses {
-		kind := gatewayv1.IPAddressType
-		if a.Type != nil {
-			kind = *a.Type
-		}
-		switch {
-		case kind != gatewayv1.IPAddressType && kind != gatewayv1.HostnameAddressType:
-			out.unsupported = problem{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("Addresses of type %s are not supported; use IPAddress.", kind)}
-		case a.Routability != gatewayv1.GatewayAddressRoutabilityDefault:
-			out.unusable = problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("Addresses with the routability %s are not supported; leave it out.", a.Routability)}
-		case kind == gatewayv1.HostnameAddressType && a.Value == "":
-			out.anyHostname = true
-		case kind == gatewayv1.HostnameAddressType:
-			out.hostnames = append(out.hostnames, a.Value)
-		case a.Value == "":
-			out.anyIP = true
-		default:
-			out.addresses = append(out.addresses, a.Value)
-		}
+func (w *request) String() string {
+	out := fmt.Sprintf("spec.addresses[%d]", w.place)
+	if w.value != "" {
+		out += " " + w.value
+	}
+	if w.routability != gatewayv1.GatewayAddressRoutabilityDefault {
+		out += " (" + string(w.routability) + ")"
 	}
 	return out
 }
 
-// forService leaves out the addresses that no Service can have.
-func (w requests) forService() requests {
-	all := w.addresses
-	w.addresses = nil
-	for _, a := range all {
-		if ip, err := netip.ParseAddr(a); err == nil && bindable(ip) {
-			w.addresses = append(w.addresses, a)
-		} else {
-			w.unusable = problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("The address %s is none that a Service can have.", a)}
-		}
-	}
-	return w
+// inside tells whether only an address of the cluster's Services will do.
+func (w *request) inside() bool {
+	return w.routability == gatewayv1.GatewayAddressRoutabilityCluster
 }
 
-// elsewhere is why a Gateway that listens on one address, and has no Service,
-// cannot be reached as it asks for.
-func (w requests) elsewhere(listen string) problem {
-	if !w.unusable.ok() {
-		return w.unusable
+// requestsOf are the entries of spec.addresses, and why the Gateway is not accepted.
+func requestsOf(gw *gatewayv1.Gateway) (out []request, unsupported problem) {
+	for i, a := range gw.Spec.Addresses {
+		kind := gatewayv1.IPAddressType
+		if a.Type != nil {
+			kind = *a.Type
+		}
+		if kind != gatewayv1.IPAddressType && kind != gatewayv1.HostnameAddressType {
+			return nil, problem{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("Addresses of type %s are not supported; use IPAddress.", kind)}
+		}
+		w := request{place: i, hostname: kind == gatewayv1.HostnameAddressType, value: a.Value, routability: a.Routability}
+		switch w.routability {
+		case gatewayv1.GatewayAddressRoutabilityDefault, routabilitySentinel:
+		case gatewayv1.GatewayAddressRoutabilityCluster:
+			if w.hostname {
+				w.never = "only an IPAddress can have the routability Cluster"
+			}
+		default:
+			w.never = "the routability is none that Rutter has; use Cluster, or leave it out"
+		}
+		out = append(out, w)
 	}
-	for _, address := range slices.Concat(w.addresses, w.hostnames) {
-		if address != listen {
-			return problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("The address %s cannot be used; this Gateway listens on %s.", address, listen)}
+	return out, problem{}
+}
+
+// ofService notes which requests no Service can meet.
+func ofService(want []request) []request {
+	out := slices.Clone(want)
+	for i := range out {
+		w := &out[i]
+		if w.never != "" || w.hostname || w.value == "" {
+			continue
+		}
+		if ip, err := netip.ParseAddr(w.value); err != nil || !bindable(ip) {
+			w.never = "it is no address that a Service can have"
 		}
 	}
-	return problem{}
+	return out
 }
 
 // bindable tells whether a Service may have an address, by the rules of the API server.
@@ -86,68 +83,34 @@ func bindable(ip netip.Addr) bool {
 	return ip.Zone() == "" && !ip.IsUnspecified() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !ip.IsMulticast()
 }
 
-// addressesOf are the addresses at which a provisioned Gateway is reached, of its
-// Service, and why they are not those that it asks for.
-func addressesOf(r *reader, o *fold.Object, name string, want requests) ([]string, problem) {
-	_, service := get[fold.Service](r, events.Key{Resource: events.Services, Namespace: o.Key.Namespace, Name: name})
-	notAssigned := func(format string, args ...any) problem {
-		return problem{string(gatewayv1.GatewayReasonAddressNotAssigned), fmt.Sprintf(format, args...)}
-	}
-	switch {
-	case !want.unusable.ok() && service == nil:
-		return nil, want.unusable
-	case service == nil:
-		return nil, notAssigned("The Service %s of the Gateway does not exist yet.", name)
-	case !owned(service, o.UID):
-		return nil, notAssigned("There is a Service %s that is not of this Gateway; give that Service or the Gateway another name.", name)
-	}
-	ips, hostnames := given(service)
-	var out, missing []string
-	for _, list := range []struct{ asked, given []string }{{want.addresses, slices.Concat(ips, service.Owned.ExternalIPs)}, {want.hostnames, hostnames}} {
-		for _, a := range list.asked {
-			if slices.Contains(list.given, a) {
-				out = append(out, a)
-			} else {
-				missing = append(missing, a)
-			}
+// askedFor are the IP addresses that a Service is to be asked for: those inside the
+// cluster, or the others.
+func askedFor(want []request, inside bool) []string {
+	var out []string
+	for i := range want {
+		if w := &want[i]; w.never == "" && !w.hostname && w.value != "" && w.inside() == inside {
+			out = append(out, w.value)
 		}
 	}
-	if want.anyIP {
-		out = append(out, ips...)
-	}
-	if want.anyHostname {
-		out = append(out, hostnames...)
-	}
-	switch {
-	case !want.unusable.ok():
-		return out, want.unusable
-	case len(want.hostnames) > 0 && len(missing) > 0, len(missing) > 0 && len(ips) > 0:
-		return out, problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf(
-			"The load balancer of the Service %s does not give %s; ask for another address, or for none.", name, strings.Join(missing, ", "))}
-	case len(missing) > 0, len(out) == 0:
-		return out, notAssigned("The load balancer has given the Service %s no address yet.", name)
-	}
-	const most = 16 // GatewayStatus.addresses
-	return out[:min(len(out), most)], problem{}
+	return out
 }
 
-// given are the addresses that the cluster gave a Service.
-func given(service *fold.Service) (ips, hostnames []string) {
-	if service.Type != corev1.ServiceTypeLoadBalancer {
-		return slices.DeleteFunc(slices.Clone(service.Owned.ClusterIPs), func(ip string) bool { return ip == corev1.ClusterIPNone }), nil
-	}
-	for _, ingress := range service.Owned.Ingress {
-		if ingress.IP != "" {
-			ips = append(ips, ingress.IP)
-		}
-		if ingress.Hostname != "" {
-			hostnames = append(hostnames, ingress.Hostname)
-		}
-	}
-	return ips, hostnames
+// onlyInside tells whether nothing but addresses inside the cluster is asked for:
+// then there must be no other.
+func onlyInside(want []request) bool {
+	return len(want) > 0 && !slices.ContainsFunc(want, func(w request) bool { return w.never == "" && !w.inside() })
 }
 
-// owned tells whether a Service was made for the Gateway with this uid.
-func owned(service *fold.Service, uid string) bool {
-	return service.Owned != nil && slices.Contains(service.Owned.Owners, types.UID(uid))
+// elsewhere is why a Gateway that listens on one address, and has no Service,
+// cannot be reached as it asks for.
+func elsewhere(want []request, listen string) problem {
+	for i := range want {
+		switch w := &want[i]; {
+		case w.routability != gatewayv1.GatewayAddressRoutabilityDefault:
+			return problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("Addresses with the routability %s are not supported; leave it out.", w.routability)}
+		case w.value != "" && w.value != listen:
+			return problem{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("The address %s cannot be used; this Gateway listens on %s.", w.value, listen)}
+		}
+	}
+	return problem{}
 }

@@ -19,6 +19,8 @@ type class struct {
 	layout   Layout
 	message  string
 	parameters
+	// experimental tells whether the fields of the experimental channel are there.
+	experimental bool
 }
 
 func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict) {
@@ -31,7 +33,7 @@ func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict)
 	if string(gc.Spec.ControllerName) != settings.ControllerName {
 		return nil, nil
 	}
-	c := &class{accepted: true, layout: Layout(settings.RouteLayout)}
+	c := &class{accepted: true, layout: Layout(settings.RouteLayout), experimental: r.experimental()}
 	accepted := condition(string(gatewayv1.GatewayClassConditionStatusAccepted), true, string(gatewayv1.GatewayClassReasonAccepted), "The GatewayClass is served by "+settings.ControllerName+".")
 	reject := func(message string) {
 		c.accepted, c.message = false, message
@@ -53,6 +55,6 @@ func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict)
 	}
 	verdict := newVerdict(o)
 	verdict.Conditions = append([]routing.Condition{accepted}, r.clusterConditions()...)
-	verdict.Features = features(settings.Provisioned)
+	verdict.Features = features(settings.Provisioned, c.experimental)
 	return c, verdict
 }

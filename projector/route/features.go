@@ -5,8 +5,9 @@ import "slices"
 // features are those of the Gateway API that Gateways of our classes have, by the
 // names of sigs.k8s.io/gateway-api/pkg/features, in the order in which a
 // GatewayClass lists them. A feature is here once all of it works; those that are
-// left out are listed in the test, with the reason.
-func features(provisioned bool) []string {
+// left out are listed in the test, with the reason. What needs fields of the
+// experimental channel is there where they are.
+func features(provisioned, experimental bool) []string {
 	all := []string{
 		"Gateway",
 		"GatewayHTTPListenerIsolation",
@@ -18,7 +19,6 @@ func features(provisioned bool) []string {
 
 		"BackendTLSPolicy",
 		"BackendTLSPolicySANValidation",
-		"ClusterTrustBundle",
 		"GatewayBackendClientCertificate",
 		"GatewayFrontendClientCertificateValidation",
 		"GatewayFrontendClientCertificateValidationInsecureFallback",
@@ -33,7 +33,6 @@ func features(provisioned bool) []string {
 		"HTTPRouteBackendTimeout",
 		"HTTPRouteBackendURLRewrite",
 		"HTTPRouteCORS",
-		"HTTPRouteDestinationPortMatching",
 		"HTTPRouteHostRewrite",
 		"HTTPRouteMethodMatching",
 		"HTTPRouteNamedRouteRule",
@@ -64,6 +63,12 @@ func features(provisioned bool) []string {
 	if provisioned {
 		// A Gateway has a Service and Envoys of its own.
 		all = append(all, "GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
+	}
+	if experimental {
+		all = append(all, "ClusterTrustBundle", "HTTPRouteDestinationPortMatching")
+	}
+	if provisioned && experimental {
+		all = append(all, "GatewayAddressRoutability", "GatewayAddressRoutabilityCluster")
 	}
 	slices.Sort(all)
 	return all

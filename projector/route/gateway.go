@@ -24,6 +24,7 @@ type gateway struct {
 	// asks for. serves tells whether its listeners and those of its ListenerSets can be
 	// served at all.
 	accepted, programmed problem
+	assigned             *routing.Condition // AddressesAssigned; nil where nothing is said of it
 	serves               bool
 	listeners            []*listener // with what concerns each alone
 	// infrastructure is what its Envoys need around them for its own listeners; nil
@@ -53,8 +54,8 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 		return nil
 	}
 	settings := r.settings()
-	want := requestsOf(gw)
-	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, tenancy: c.tenancy, log: c.log, edge: c.edge, accepted: gatewayProblem(gw, c, want), verdict: *newVerdict(o)}
+	want, unsupported := requestsOf(gw)
+	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, tenancy: c.tenancy, log: c.log, edge: c.edge, accepted: gatewayProblem(gw, c, unsupported), verdict: *newVerdict(o)}
 	for i := range gw.Spec.Listeners {
 		g.listeners = append(g.listeners, newListener(r, g, key, &gw.Spec.Listeners[i]))
 	}
@@ -62,24 +63,25 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 	switch {
 	case !settings.Provisioned:
 		g.verdict.Addresses = []string{settings.ListenAddress}
-		g.programmed = want.elsewhere(settings.ListenAddress)
+		g.programmed = elsewhere(want, settings.ListenAddress)
 		g.serves = g.serves && g.programmed.ok()
 	case g.accepted.ok():
 		// An address that is missing stops no listener: what can be reached goes on.
-		want = want.forService()
-		g.infrastructure = infrastructureOf(o, gw, want.addresses, settings)
+		want = ofService(want)
+		g.infrastructure = infrastructureOf(o, gw, want, settings)
 		c.proxy.into(g.infrastructure)
-		g.verdict.Addresses, g.programmed = addressesOf(r, o, g.infrastructure.Name, want)
+		at := reachedAt(r, o, g.infrastructure.Name, want, c.experimental)
+		g.verdict.Addresses, g.verdict.Routabilities, g.assigned, g.programmed = at.addresses, at.routabilities, at.assigned, at.programmed
 	}
 	g.clientCertificate, g.unresolved = g.resolveClientCertificate(r)
 	return g
 }
 
 // gatewayProblem is the reason for which a Gateway is not accepted.
-func gatewayProblem(gw *gatewayv1.Gateway, c *class, want requests) problem {
+func gatewayProblem(gw *gatewayv1.Gateway, c *class, unsupported problem) problem {
 	switch {
-	case !want.unsupported.ok():
-		return want.unsupported
+	case !unsupported.ok():
+		return unsupported
 	case gw.Spec.Infrastructure != nil && gw.Spec.Infrastructure.ParametersRef != nil:
 		return problem{string(gatewayv1.GatewayReasonInvalidParameters),
 			fmt.Sprintf("spec.infrastructure.parametersRef names a %s, which Rutter does not read; remove it.", gw.Spec.Infrastructure.ParametersRef.Kind)}

@@ -17,10 +17,10 @@ import (
 // infrastructureOf is what the Envoys of an accepted Gateway need around them. It
 // depends on no listener being valid: a Gateway keeps its Service, and with it its
 // address, while its owner mends a listener.
-func infrastructureOf(o *fold.Object, gw *gatewayv1.Gateway, requested []string, settings events.Settings) *routing.Infrastructure {
+func infrastructureOf(o *fold.Object, gw *gatewayv1.Gateway, want []request, settings events.Settings) *routing.Infrastructure {
 	out := &routing.Infrastructure{
 		Name: infrastructureName(o.Key.Name, string(gw.Spec.GatewayClassName)), UID: o.UID, Generation: o.Generation,
-		Class: string(gw.Spec.GatewayClassName), Addresses: requested, DualStack: strings.Contains(settings.ListenAddress, ":"),
+		Class: string(gw.Spec.GatewayClassName), Addresses: askedFor(want, false), ClusterAddresses: askedFor(want, true), Internal: onlyInside(want), DualStack: strings.Contains(settings.ListenAddress, ":"),
 	}
 	for i := range gw.Spec.Listeners {
 		out.Ports = append(out.Ports, portOf(gw.Spec.Listeners[i].Port, gw.Spec.Listeners[i].Protocol))

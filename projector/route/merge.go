@@ -85,6 +85,9 @@ func (g *gateway) settled(listeners []*listener) *parent {
 		p.verdict.Listeners = append(p.verdict.Listeners, l.verdict())
 	}
 	p.verdict.Conditions = append(gatewayConditions(listeners, g.accepted, g.programmed, g.unresolved), g.insecureClients()...)
+	if g.assigned != nil {
+		p.verdict.Conditions = append(p.verdict.Conditions, *g.assigned)
+	}
 	return p
 }
 

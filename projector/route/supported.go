@@ -28,6 +28,21 @@ func (r *reader) clusterConditions() []routing.Condition {
 	return append(out, synced(unlisted, len(definitions) > 0)...)
 }
 
+// experimental tells whether Gateways have the fields of the experimental channel: as
+// their definition says. Without a cluster they have all. In one whose definitions
+// cannot be read they count as having none: what is written to a field that is not
+// there would be taken for somebody else's change, and written for ever.
+func (r *reader) experimental() bool {
+	for _, o := range r.definitions() {
+		if definition, _ := o.Value.(*fold.Definition); definition != nil && o.Key.Name == gatewaysDefinition {
+			return definition.Channel == "experimental"
+		}
+	}
+	return !r.settings().Provisioned
+}
+
+const gatewaysDefinition = "gateways." + gatewayv1.GroupName
+
 // synced is the condition [routing.ConditionSynced]. A kind that is not installed is
 // worth a word, and no trouble: there is nothing of it that could be missing.
 func synced(unlisted []fold.Unlisted, cluster bool) []routing.Condition {

@@ -133,6 +133,9 @@ func (b *builder) service() *corev1.Service {
 		maps.Copy(annotations, s.Annotations)
 		s.Annotations = annotations
 	}
+	if b.in.Internal {
+		s.Spec.Type = corev1.ServiceTypeClusterIP
+	}
 	if b.in.DualStack {
 		policy := corev1.IPFamilyPolicyPreferDualStack
 		s.Spec.IPFamilyPolicy = &policy

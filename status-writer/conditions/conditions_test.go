@@ -102,6 +102,30 @@ func TestListenerIsProgrammedLikeItsGateway(t *testing.T) {
 	}
 }
 
+func TestAnAddressSaysFromWhereItIsReachedWhereThereIsAField(t *testing.T) {
+	v := gatewayVerdict()
+	v.Addresses, v.Routabilities = []string{"192.0.2.1", "10.96.0.7", "lb.example"}, map[string]string{"192.0.2.1": "", "10.96.0.7": "Cluster"}
+	var said []string
+	for _, a := range of(v, conditions.Fleet{}, conditions.Object{}, noon()).Object.Gateway.Addresses {
+		if a.Routability == nil {
+			said = append(said, a.Value+" nothing")
+		} else {
+			said = append(said, a.Value+" "+string(*a.Routability))
+		}
+	}
+	if got := strings.Join(said, ", "); got != "192.0.2.1 , 10.96.0.7 Cluster, lb.example nothing" {
+		t.Error(got)
+	}
+}
+
+func TestWhetherAddressesAreAssignedIsTakenBackWhenItIsNotKnown(t *testing.T) {
+	v := gatewayVerdict()
+	now := gatewayStatus("u1", condition("AddressesAssigned", "True", 2))
+	if got := text(of(v, conditions.Fleet{}, now, noon()).Object.Gateway.Conditions); strings.Contains(got, "AddressesAssigned") {
+		t.Error(got)
+	}
+}
+
 func listenerSetVerdict(extra ...routing.Condition) routing.Verdict {
 	v := gatewayVerdict(extra...)
 	v.Object, v.Gateway, v.Addresses = events.Key{Resource: events.ListenerSets, Namespace: "team", Name: "set"}, "default/gw", nil

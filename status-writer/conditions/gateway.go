@@ -24,7 +24,7 @@ func classTypes() []string {
 func gatewayTypes() []string {
 	return []string{
 		string(gatewayv1.GatewayConditionAccepted), programmedType, string(gatewayv1.GatewayConditionResolvedRefs),
-		string(gatewayv1.GatewayConditionInsecureFrontendValidationMode),
+		string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), string(gatewayv1.GatewayConditionAddressesAssigned),
 	}
 }
 
@@ -58,7 +58,7 @@ func (r *result) gateway() *gatewayv1.GatewayStatus {
 	if r.Current.Gateway != nil {
 		out = *r.Current.Gateway
 	}
-	out.Addresses = addresses(room(r, r.Verdict.Addresses, maxAddresses))
+	out.Addresses = addresses(room(r, r.Verdict.Addresses, maxAddresses), r.Verdict.Routabilities)
 	out.Conditions = r.merge(out.Conditions, r.withProgrammed(r.Verdict.Conditions, out.Conditions), gatewayTypes())
 	out.AttachedListenerSets = r.Verdict.AttachedListenerSets
 	present := out.Listeners
@@ -86,14 +86,18 @@ func (r *result) listenerSet() *gatewayv1.ListenerSetStatus {
 	return &out
 }
 
-func addresses(values []string) []gatewayv1.GatewayStatusAddress {
+func addresses(values []string, routabilities map[string]string) []gatewayv1.GatewayStatusAddress {
 	var out []gatewayv1.GatewayStatusAddress
 	for _, value := range values {
 		kind := gatewayv1.IPAddressType
 		if _, err := netip.ParseAddr(value); err != nil {
 			kind = gatewayv1.HostnameAddressType
 		}
-		out = append(out, gatewayv1.GatewayStatusAddress{Type: &kind, Value: value})
+		address := gatewayv1.GatewayStatusAddress{Type: &kind, Value: value}
+		if routability, ok := routabilities[value]; ok {
+			address.Routability = new(gatewayv1.GatewayAddressRoutabilityType(routability))
+		}
+		out = append(out, address)
 	}
 	return out
 }

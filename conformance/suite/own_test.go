@@ -1,0 +1,203 @@
+package suite
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/gateway-api/pkg/features"
+)
+
+// testOwn is for the features that the suite has no test of, as far as they need a
+// cluster. On the standard channel it holds that they are not claimed.
+func testOwn(t *testing.T, objects client.Client) {
+	experimental := Channel(*channel) == Experimental
+	t.Run("Features", func(t *testing.T) {
+		var class gatewayv1.GatewayClass
+		eventually(t, "the features of the class", func() error {
+			if err := objects.Get(t.Context(), client.ObjectKey{Name: "rutter"}, &class); err != nil {
+				return err
+			}
+			var claimed []string
+			for _, feature := range class.Status.SupportedFeatures {
+				claimed = append(claimed, string(feature.Name))
+			}
+			for feature := range features.AllFeatures {
+				name := string(feature.Name)
+				want := !slices.Contains(exempt(Channel(*channel)), feature.Name)
+				if slices.Contains(claimed, name) != want {
+					return fmt.Errorf("%s is claimed: %v", name, !want)
+				}
+			}
+			return nil
+		})
+	})
+	if experimental {
+		t.Run("Routability", func(t *testing.T) { testRoutability(t, objects) })
+		return
+	}
+	t.Run("WithoutRoutability", func(t *testing.T) {
+		gw := newGateway(t, objects, "own-standard")
+		eventually(t, "its status", func() error {
+			if err := objects.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); err != nil {
+				return err
+			}
+			if !meta.IsStatusConditionTrue(gw.Status.Conditions, string(gatewayv1.GatewayConditionProgrammed)) {
+				return fmt.Errorf("it is not programmed: %v", gw.Status.Conditions)
+			}
+			return nil
+		})
+		if c := meta.FindStatusCondition(gw.Status.Conditions, string(gatewayv1.GatewayConditionAddressesAssigned)); c != nil || gw.Status.Addresses[0].Routability != nil {
+			t.Errorf("it says %v and %v", c, gw.Status.Addresses)
+		}
+	})
+}
+
+// asks is an address of a Gateway, by its type (IPAddress), value and routability.
+func asks(value, routability string) gatewayv1.GatewaySpecAddress {
+	kind := gatewayv1.IPAddressType
+	return gatewayv1.GatewaySpecAddress{Type: &kind, Value: value, Routability: gatewayv1.GatewayAddressRoutabilityType(routability)}
+}
+
+func newGateway(t *testing.T, objects client.Client, name string, addresses ...gatewayv1.GatewaySpecAddress) *gatewayv1.Gateway {
+	t.Helper()
+	gw := &gatewayv1.Gateway{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: gatewayv1.GatewaySpec{
+			GatewayClassName: "rutter", Addresses: addresses,
+			Listeners: []gatewayv1.Listener{{Name: "http", Port: 80, Protocol: gatewayv1.HTTPProtocolType}},
+		},
+	}
+	if err := objects.Create(t.Context(), gw); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = objects.Delete(t.Context(), gw) })
+	return gw
+}
+
+// testRoutability is what GEP-5093 lists under "Conformance test scenarios", and that
+// the addresses answer.
+func testRoutability(t *testing.T, objects client.Client) {
+	const sentinel = "testing.x-k8s.io/sentinel"
+	anchor := newGateway(t, objects, "own-anchor")
+	free := freeClusterIP(t, objects, anchor)
+	for _, test := range []struct {
+		name       string
+		asks       []gatewayv1.GatewaySpecAddress
+		reported   string // the routabilities of status.addresses
+		value      string // one of status.addresses
+		programmed string
+		assigned   string
+	}{
+		{"without", nil, "-", "", "Programmed", "AddressesAssigned"},
+		{"empty", []gatewayv1.GatewaySpecAddress{asks("", "")}, "-", "", "Programmed", "AddressesAssigned"},
+		{"sentinel", []gatewayv1.GatewaySpecAddress{asks("", sentinel)}, sentinel, "", "Programmed", "AddressesAssigned"},
+		{"cluster", []gatewayv1.GatewaySpecAddress{asks("", "Cluster")}, "Cluster", "", "Programmed", "AddressesAssigned"},
+		{"both", []gatewayv1.GatewaySpecAddress{asks("", "Cluster"), asks("", "")}, "- Cluster", "", "Programmed", "AddressesAssigned"},
+		{"static", []gatewayv1.GatewaySpecAddress{asks(free, "Cluster")}, "Cluster", free, "Programmed", "AddressesAssigned"},
+		{"outside", []gatewayv1.GatewaySpecAddress{asks("192.0.2.77", "Cluster")}, "", "", "AddressNotAssigned", "NotAssigned"},
+		{"partly", []gatewayv1.GatewaySpecAddress{asks("192.0.2.77", "Cluster"), asks("", "")}, "-", "", "Programmed", "PartiallyAssigned"},
+		{"unknown", []gatewayv1.GatewaySpecAddress{asks("", "example.com/vpc"), asks("", "testing.x-k8s.io/other")}, "", "", "AddressNotAssigned", "NotAssigned"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			gw := newGateway(t, objects, "own-"+test.name, test.asks...)
+			eventually(t, gw.Name, func() error {
+				if err := objects.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); err != nil {
+					return err
+				}
+				return isReached(gw, test.reported, test.value, test.programmed, test.assigned)
+			})
+			for _, address := range gw.Status.Addresses {
+				eventually(t, address.Value, func() error {
+					response, err := http.Get("http://" + address.Value + "/")
+					if err != nil {
+						return err
+					}
+					defer response.Body.Close()
+					if response.StatusCode != http.StatusNotFound || response.Header.Get("Server") != "" && response.Header.Get("Server") != "envoy" {
+						return fmt.Errorf("it answers %s", response.Status)
+					}
+					return nil
+				})
+			}
+			if test.reported == "Cluster" {
+				checkInternal(t, objects, gw)
+			}
+		})
+	}
+	for _, refused := range []string{"Public", "k8s.io/x", "a.k8s.io/x", "UPPER/x", "example.com/"} {
+		gw := &gatewayv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own-refused"}, Spec: gatewayv1.GatewaySpec{
+			GatewayClassName: "rutter", Addresses: []gatewayv1.GatewaySpecAddress{asks("", refused)}, Listeners: anchor.Spec.Listeners,
+		}}
+		if err := objects.Create(t.Context(), gw); err == nil {
+			t.Errorf("the API server takes the routability %q", refused)
+		}
+	}
+}
+
+func isReached(gw *gatewayv1.Gateway, reported, value, programmed, assigned string) error {
+	var found []string
+	has := value == ""
+	for _, address := range gw.Status.Addresses {
+		if address.Routability == nil {
+			return fmt.Errorf("the address %s says nothing of its routability", address.Value)
+		}
+		found = append(found, cmp.Or(string(*address.Routability), "-"))
+		has = has || address.Value == value
+	}
+	slices.Sort(found)
+	if got := strings.Join(found, " "); got != reported || !has {
+		return fmt.Errorf("it is reached at %v (%s)", gw.Status.Addresses, got)
+	}
+	for kind, want := range map[gatewayv1.GatewayConditionType]string{gatewayv1.GatewayConditionProgrammed: programmed, gatewayv1.GatewayConditionAddressesAssigned: assigned} {
+		c := meta.FindStatusCondition(gw.Status.Conditions, string(kind))
+		if c == nil || c.Reason != want || c.ObservedGeneration != gw.Generation || (c.Status == metav1.ConditionTrue) != (want == string(kind)) {
+			return fmt.Errorf("%s is %v", kind, c)
+		}
+	}
+	return nil
+}
+
+// checkInternal sees that nothing outside leads to a Gateway that asks for nothing there.
+func checkInternal(t *testing.T, objects client.Client, gw *gatewayv1.Gateway) {
+	t.Helper()
+	var service corev1.Service
+	if err := objects.Get(t.Context(), client.ObjectKey{Namespace: gw.Namespace, Name: gw.Name + "-rutter"}, &service); err != nil {
+		t.Fatal(err)
+	}
+	if service.Spec.Type != corev1.ServiceTypeClusterIP || len(service.Spec.ExternalIPs) > 0 {
+		t.Errorf("its Service is %+v", service.Spec)
+	}
+}
+
+// freeClusterIP is an address for Services that nobody has: next to a Gateway's.
+func freeClusterIP(t *testing.T, objects client.Client, gw *gatewayv1.Gateway) (free string) {
+	t.Helper()
+	eventually(t, "a Service of the cluster", func() error {
+		var service corev1.Service
+		if err := objects.Get(t.Context(), client.ObjectKey{Namespace: gw.Namespace, Name: gw.Name + "-rutter"}, &service); err != nil {
+			return err
+		}
+		var all corev1.ServiceList
+		if err := objects.List(t.Context(), &all); err != nil {
+			return err
+		}
+		prefix := service.Spec.ClusterIP[:strings.LastIndexByte(service.Spec.ClusterIP, '.')+1]
+		for last := 20; last < 250 && free == ""; last++ {
+			candidate := fmt.Sprintf("%s%d", prefix, last)
+			if !slices.ContainsFunc(all.Items, func(s corev1.Service) bool { return s.Spec.ClusterIP == candidate }) {
+				free = candidate
+			}
+		}
+		return nil
+	})
+	return free
+}
