@@ -128,6 +128,9 @@ func printGateway(out *bytes.Buffer, g *describe.Gateway) {
 			}
 		}
 		out.WriteByte('\n')
+		for _, f := range l.Filters {
+			fmt.Fprintf(out, "    filter %s\n", f)
+		}
 		for _, h := range g.Hosts {
 			if h.Listener != l.Name {
 				continue

@@ -23,16 +23,9 @@ func (c Channel) dir() string {
 	return string(c)
 }
 
-// notYet are the features that Rutter does not claim so far. A feature leaves this list
-// in the change that makes it work.
-var notYet = []features.FeatureName{
-	// what listeners do with requests
-	features.SupportGatewayListenerFilters,
-}
-
 // exempt are the features that the suite is not to ask for, on a channel.
 func exempt(channel Channel) []features.FeatureName {
-	result := append([]features.FeatureName{}, notYet...)
+	var result []features.FeatureName
 	for feature := range features.AllFeatures {
 		switch {
 		case strings.HasPrefix(string(feature.Name), "Mesh"):

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/pkg/features"
@@ -42,6 +44,7 @@ func testOwn(t *testing.T, objects client.Client) {
 	})
 	if experimental {
 		t.Run("Routability", func(t *testing.T) { testRoutability(t, objects) })
+		t.Run("ListenerFilters", func(t *testing.T) { testListenerFilters(t, objects) })
 		return
 	}
 	t.Run("WithoutRoutability", func(t *testing.T) {
@@ -200,4 +203,102 @@ func freeClusterIP(t *testing.T, objects client.Client, gw *gatewayv1.Gateway) (
 		return nil
 	})
 	return free
+}
+
+// testListenerFilters is what of GEP-5224 can be shown in a cluster without a server of
+// one's own: everybody is let in by one that answers 200, and nobody where none answers.
+// What they are told, and what they change, is in projector/envoy/auth_test.go.
+func testListenerFilters(t *testing.T, objects client.Client) {
+	labels := map[string]string{"app": "own-echo"}
+	container := corev1.Container{Name: "echo", Image: "registry.k8s.io/gateway-api/echo-basic:own"}
+	for _, name := range []string{"POD_NAME", "NAMESPACE"} {
+		container.Env = append(container.Env, corev1.EnvVar{Name: name, Value: "own"})
+	}
+	service := func(name string, selector map[string]string) *corev1.Service {
+		return &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Spec:       corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(3000)}}},
+		}
+	}
+	route := &gatewayv1.HTTPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own-filters"}, Spec: gatewayv1.HTTPRouteSpec{
+		CommonRouteSpec: gatewayv1.CommonRouteSpec{ParentRefs: []gatewayv1.ParentReference{{Name: "own-filters"}}},
+		Rules: []gatewayv1.HTTPRouteRule{{BackendRefs: []gatewayv1.HTTPBackendRef{{BackendRef: gatewayv1.BackendRef{
+			BackendObjectReference: gatewayv1.BackendObjectReference{Name: "own-echo", Port: new(gatewayv1.PortNumber(80))},
+		}}}}},
+	}}
+	asking := func(name, backend string) gatewayv1.Listener {
+		return gatewayv1.Listener{
+			Name: gatewayv1.SectionName(name), Hostname: new(gatewayv1.Hostname(name + ".example")), Port: 80, Protocol: gatewayv1.HTTPProtocolType,
+			Filters: &gatewayv1.ListenerFilters{Requests: []gatewayv1.ListenerFilter{{
+				Type: gatewayv1.ListenerFilterExternalAuth, ExternalAuth: &gatewayv1.HTTPExternalAuthFilter{
+					ExternalAuthProtocol: gatewayv1.HTTPRouteExternalAuthHTTPProtocol, HTTPAuthConfig: &gatewayv1.HTTPAuthConfig{AllowedResponseHeaders: []string{"x-own"}},
+					BackendRef: gatewayv1.BackendObjectReference{Name: gatewayv1.ObjectName(backend), Port: new(gatewayv1.PortNumber(80))},
+				},
+			}}},
+		}
+	}
+	gw := &gatewayv1.Gateway{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own-filters"},
+		Spec: gatewayv1.GatewaySpec{GatewayClassName: "rutter", Listeners: []gatewayv1.Listener{
+			asking("lets-in", "own-echo"), asking("nobody", "own-nobody"), asking("unresolved", "own-missing"), {
+				Name: "extension", Hostname: new(gatewayv1.Hostname("extension.example")), Port: 80, Protocol: gatewayv1.HTTPProtocolType,
+				Filters: &gatewayv1.ListenerFilters{Requests: []gatewayv1.ListenerFilter{{
+					Type: gatewayv1.ListenerFilterExtensionRef, ExtensionRef: &gatewayv1.LocalObjectReference{Group: "example.com", Kind: "F", Name: "f"},
+				}}},
+			},
+		}},
+	}
+	for _, o := range []client.Object{
+		&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own-echo"}, Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{container}}},
+		}}, service("own-echo", labels), service("own-nobody", map[string]string{"app": "nobody"}), gw, route,
+	} {
+		if err := objects.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = objects.Delete(t.Context(), o) })
+	}
+	for _, test := range []struct{ listener, kind, reason string }{
+		{"lets-in", "Accepted", "Accepted"}, {"lets-in", "Programmed", "Programmed"}, {"nobody", "Programmed", "Programmed"},
+		{"unresolved", "ResolvedRefs", "InvalidListenerFilterRef"}, {"extension", "Accepted", "UnsupportedValue"},
+	} {
+		eventually(t, test.listener+" "+test.kind, func() error {
+			if err := objects.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); err != nil {
+				return err
+			}
+			for _, l := range gw.Status.Listeners {
+				if c := meta.FindStatusCondition(l.Conditions, test.kind); string(l.Name) == test.listener && c != nil && c.Reason == test.reason {
+					return nil
+				}
+			}
+			return fmt.Errorf("the listeners are %v", gw.Status.Listeners)
+		})
+	}
+	for host, want := range map[string]int{"lets-in.example": 200, "nobody.example": 403, "unresolved.example": 404, "extension.example": 404} {
+		eventually(t, host, func() error {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+gw.Status.Addresses[0].Value+"/", nil)
+			if err != nil {
+				return err
+			}
+			request.Host = host
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			if response.StatusCode != want {
+				return fmt.Errorf("it answers %s", response.Status)
+			}
+			return nil
+		})
+	}
+	wrong := asking("tcp", "own-echo")
+	wrong.Hostname, wrong.Protocol = nil, gatewayv1.TCPProtocolType
+	if err := objects.Create(t.Context(), &gatewayv1.Gateway{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own-wrong"},
+		Spec:       gatewayv1.GatewaySpec{GatewayClassName: "rutter", Listeners: []gatewayv1.Listener{wrong}},
+	}); err == nil {
+		t.Error("the API server takes filters of requests on a TCP listener")
+	}
 }

@@ -28,9 +28,13 @@ const corsFilter = "envoy.filters.http.cors"
 //     one must be able to hold;
 //   - there is no limit on receiving a whole request: uploads and streams.
 //
-// Everything here is the same for every chain, but for names and what becomes of the
-// certificates of clients: no route ever changes, and so drains, a listener.
-func connectionManager(g *route.Gateway, chain *route.Chain) *hcmv3.HttpConnectionManager {
+// Everything here is the same for every chain, but for names, what becomes of the
+// certificates of clients, and the filters of listeners: no route ever changes, and so drains, a listener.
+func connectionManager(g *route.Gateway, chain *route.Chain) (*hcmv3.HttpConnectionManager, error) {
+	auth, err := authFilters(chain)
+	if err != nil {
+		return nil, err
+	}
 	m := &hcmv3.HttpConnectionManager{
 		StatPrefix:       chain.ID,
 		AccessLog:        accessLogs(g),
@@ -66,6 +70,7 @@ func connectionManager(g *route.Gateway, chain *route.Chain) *hcmv3.HttpConnecti
 			{Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&routerv3.Router{})}},
 		},
 	}
+	m.HttpFilters = append(auth, m.HttpFilters...)
 	// What a client sends in X-Forwarded-Client-Cert is always removed.
 	if chain.Clients != nil && !chain.Clients.Optional {
 		// Only what was validated is vouched for; the hash is always in it.
@@ -80,10 +85,10 @@ func connectionManager(g *route.Gateway, chain *route.Chain) *hcmv3.HttpConnecti
 	}
 	if layoutOf(g) == route.LayoutScoped {
 		selectScopes(m, chain)
-		return m
+		return m, nil
 	}
 	m.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{ConfigSource: ads(), RouteConfigName: chain.ID}}
-	return m
+	return m, nil
 }
 
 // ads is the one source of every resource. Without the timeout of 0 Envoy would

@@ -46,6 +46,7 @@ func (g *generator) world() *world {
 	for i, name := range generatedServers {
 		chains = append(chains, route.Chain{ID: fmt.Sprintf("https-443-l%d", i), Port: 443, TLS: true, ServerName: name, Certificates: []string{"default/cert"}})
 	}
+	chains[1].Auth = []route.ListenerAuth{{Listener: "asks", Filters: []route.ExternalAuth{{Cluster: generatedBackends[2], ResponseHeaders: []string{"x-from"}}}}}
 	w := newWorld(route.LayoutPlain, chains...)
 	for _, name := range generatedBackends {
 		w.cluster(name, route.HTTP1)
@@ -62,7 +63,11 @@ func (g *generator) world() *world {
 			if g.chance(60) {
 				entries = append(entries, entry(prefix("/"), g.rule()))
 			}
-			w.host(c.ID, hostname, entries...).Misdirected = g.chance(10)
+			h := w.host(c.ID, hostname, entries...)
+			h.Misdirected = g.chance(10)
+			if len(c.Auth) > 0 && g.chance(50) {
+				h.Auth = "asks"
+			}
 		}
 	}
 	g.misdirect(w)

@@ -94,8 +94,11 @@ func (h *virtualHost) build(chain *route.Chain) (*routev3.VirtualHost, error) {
 		}
 		out.Routes = append(out.Routes, routes...)
 	}
-	if h.final {
+	if h.final || h.host.Auth != "" {
 		out.Routes = append(out.Routes, answerAll(form.RouteNoMatch, 404))
+	}
+	if h.host.Auth != "" {
+		selecting(out.Routes, h.host.Auth)
 	}
 	return out, nil
 }

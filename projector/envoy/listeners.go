@@ -115,7 +115,11 @@ func tlsInspector() []*listenerv3.ListenerFilter {
 }
 
 func filterChain(g *route.Gateway, chain *route.Chain) (*listenerv3.FilterChain, error) {
-	manager, err := anyOf(connectionManager(g, chain))
+	connection, err := connectionManager(g, chain)
+	if err != nil {
+		return nil, err
+	}
+	manager, err := anyOf(connection)
 	if err != nil {
 		return nil, err
 	}

@@ -62,10 +62,10 @@ func (s *ruleSet) resolveBackend(r *reader, route events.Key, ref gatewayv1.Back
 		return invalid(gatewayv1.RouteReasonInvalidKind, "The backend %s is a %s of group %q; only Services are supported.", name, kind, group)
 	}
 	if !r.granted(reference{
-		fromGroup: gatewayv1.GroupName, fromKind: s.kind, fromNamespace: route.Namespace,
+		fromGroup: gatewayv1.GroupName, fromKind: cmp.Or(s.owner, s.kind), fromNamespace: route.Namespace,
 		toGroup: "", toKind: "Service", to: key,
 	}) {
-		return invalid(gatewayv1.RouteReasonRefNotPermitted, "The Service %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, s.kind, route.Namespace)
+		return invalid(gatewayv1.RouteReasonRefNotPermitted, "The Service %s is in another namespace, and no ReferenceGrant there permits %ss of %s to use it.", name, cmp.Or(s.owner, s.kind), route.Namespace)
 	}
 	_, service := get[fold.Service](r, key)
 	s.reaches(r, key)

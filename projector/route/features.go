@@ -65,7 +65,7 @@ func features(provisioned, experimental bool) []string {
 		all = append(all, "GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
 	}
 	if experimental {
-		all = append(all, "ClusterTrustBundle", "HTTPRouteDestinationPortMatching")
+		all = append(all, "ClusterTrustBundle", "GatewayListenerFilters", "HTTPRouteDestinationPortMatching")
 	}
 	if provisioned && experimental {
 		all = append(all, "GatewayAddressRoutability", "GatewayAddressRoutabilityCluster")

@@ -35,6 +35,9 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 		host.Misdirected = true
 		return host
 	}
+	if len(owner.filters) > 0 {
+		host.Auth = owner.id
+	}
 	var candidates []candidate
 	seen := map[events.Key]bool{}
 	for specificity, pattern := range covering(id.Hostname) {

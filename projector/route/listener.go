@@ -35,6 +35,8 @@ type listener struct {
 	certificates                 []string // usable Secrets, namespace/name
 	clients                      *ClientValidation
 	warnings                     []problem // of certificates, which are served nevertheless
+	filters                      []ExternalAuth
+	blocked                      bool // by a filter that cannot be applied
 	served                       bool
 }
 
@@ -59,9 +61,7 @@ func newListener(r *reader, g *gateway, object events.Key, spec *gatewayv1.Liste
 		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("The protocol %s is not supported; use HTTP, HTTPS, TLS, TCP or UDP.", spec.Protocol)}
 		return l
 	}
-	if spec.Filters != nil {
-		l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), "Listener filters are not supported, and the listener is not served without them; remove the field."}
-	}
+	l.resolveFilters(r, object, spec.Filters)
 	l.resolveAllowedRoutes(spec.AllowedRoutes)
 	return l
 }
@@ -173,7 +173,7 @@ func (l *listener) terminates() bool { return transportOf(l.protocol) == overTLS
 
 // valid tells whether there is something to serve in the listener.
 func (l *listener) valid() bool {
-	return l.accepted.ok() && l.conflict.ok() && len(l.kinds) > 0 && (!l.terminates() || len(l.certificates) > 0)
+	return l.accepted.ok() && !l.blocked && l.conflict.ok() && len(l.kinds) > 0 && (!l.terminates() || len(l.certificates) > 0)
 }
 
 // chain is the ID of the filter chain that serves the listener.

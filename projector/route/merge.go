@@ -95,9 +95,10 @@ func (g *gateway) settled(listeners []*listener) *parent {
 func (m *merged) allChains() []Chain {
 	chains := map[string]Chain{}
 	for _, l := range m.owners { //determinism: those of one chain give the same; sorted below
-		chains[l.chain()] = Chain{
-			ID: l.chain(), Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
-			ServerName: l.serverName(), Certificates: l.certificates, Clients: l.clients,
+		id := l.chain()
+		chains[id] = Chain{
+			ID: id, Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
+			ServerName: l.serverName(), Certificates: l.certificates, Clients: l.clients, Auth: authOf(chains[id].Auth, l.asks()),
 		}
 	}
 	sorted := make([]Chain, 0, len(chains))

@@ -16,6 +16,7 @@ import (
 // ruleSet is the rules of a route, resolved, and what is wrong with them.
 type ruleSet struct {
 	kind     string // of the route
+	owner    string // kind of what refers, where that is no route
 	rules    []*Rule
 	matches  [][]Match
 	valid    int          // rules that are as their owner wants

@@ -85,6 +85,32 @@ type Chain struct {
 	Certificates []string
 	// Clients is how the certificates of clients are validated; nil is not at all.
 	Clients *ClientValidation
+	// Auth is what listeners of the chain ask before a route is chosen, by listener.
+	Auth []ListenerAuth
+}
+
+// ListenerAuth is whom one listener asks about each request, in this order.
+type ListenerAuth struct {
+	Listener string
+	Filters  []ExternalAuth
+}
+
+// ExternalAuth is a server that lets requests in, or not, and may change their headers
+// (HTTPExternalAuthFilter).
+type ExternalAuth struct {
+	Cluster string
+	// GRPC speaks Envoy's protocol for it; otherwise 200 lets a request in.
+	GRPC bool
+	// Prefix is put ahead of the path that the server sees. Only without GRPC.
+	Prefix string
+	// RequestHeaders are those that the server is told (lower case); empty is all of them
+	// with GRPC, otherwise what it is told anyway.
+	RequestHeaders []string
+	// ResponseHeaders are those that go from its answer into the request; empty is all.
+	// Only without GRPC.
+	ResponseHeaders []string
+	// MaxBody is the largest body that the server is told; 0 is none.
+	MaxBody uint32
 }
 
 // ClientValidation is how the certificates of clients are validated.
@@ -104,6 +130,8 @@ type Host struct {
 	// Misdirected hosts belong to another listener of the port: every request gets 421
 	// (Listener.hostname, "misdirected requests"). See [MisdirectedChain].
 	Misdirected bool
+	// Auth is the listener of Chain.Auth whose host it is; "" for none.
+	Auth string
 	// Entries are tried in order. A request that none matches gets 404.
 	Entries []Entry
 }

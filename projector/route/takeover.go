@@ -46,6 +46,7 @@ func (b *builder) setMerged(name string, next *merged) {
 	t, old := b.t, b.t.merged[name]
 	b.need(outputs(old.hosts(), hostOutput), outputs(next.hosts(), hostOutput))
 	b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
+	b.need(outputs(old.authClusters(), clusterOutput), outputs(next.authClusters(), clusterOutput))
 	if next == nil {
 		delete(t.merged, name)
 	} else {
@@ -129,7 +130,7 @@ func (b *builder) setParents(gateway string, was, is []*parent) {
 // touchOwners touches the spots where another listener stands now.
 func (b *builder) touchOwners(gateway string, was, is map[spot]*listener) {
 	for at, old := range was { //determinism: what is marked is sorted before it is recomputed
-		if next := is[at]; next == nil || next.id != old.id || next.chain() != old.chain() {
+		if next := is[at]; next == nil || next.id != old.id || next.chain() != old.chain() || (len(next.filters) > 0) != (len(old.filters) > 0) {
 			b.t.graph.touch(spotOf(gateway, at))
 		}
 	}

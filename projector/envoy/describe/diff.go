@@ -97,6 +97,9 @@ func (l Listener) details() []string {
 	if l.Clients != "" {
 		out = append(out, "client certificates "+l.Clients)
 	}
+	for _, f := range l.Filters {
+		out = append(out, "filter "+f)
+	}
 	return out
 }
 

@@ -39,7 +39,10 @@ type Listener struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 	// Clients says which certificates clients have to present; "" is none.
 	Clients string `json:"clients,omitempty"`
-	ca      string // the secret by which they are validated
+	// Filters are what requests pass before a rule is chosen, in this order, each with the
+	// listener whose requests do.
+	Filters []string `json:"filters,omitempty"`
+	ca      string   // the secret by which they are validated
 }
 
 // Host is what happens to requests for one hostname on one listener.

@@ -63,6 +63,11 @@ func (g *Gateway) addListeners(body []byte) error {
 				out.Certificates = append(out.Certificates, Certificate{Secret: secret.GetName()})
 			}
 		}
+		if !stream {
+			if err := out.readFilters(chain); err != nil {
+				return fmt.Errorf("filter chain %s: %w", chain.GetName(), err)
+			}
+		}
 		g.Listeners = append(g.Listeners, out)
 	}
 	return nil
