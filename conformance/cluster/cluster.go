@@ -74,6 +74,9 @@ func (c *Cluster) start(ctx, running context.Context) error {
 	if err := c.makeDirectories(); err != nil {
 		return err
 	}
+	if err := allowWatches(); err != nil {
+		return err
+	}
 	network, err := podnet.New(pods)
 	if err != nil {
 		return fmt.Errorf("network of pods: %w", err)

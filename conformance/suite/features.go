@@ -23,15 +23,24 @@ func (c Channel) dir() string {
 	return string(c)
 }
 
+// fieldless are the features that the standard channel has no fields for. Others that
+// the Gateway API counts to the experimental channel need none (a kind of reference, a
+// field that both have), and are asked for on both.
+var fieldless = []features.FeatureName{
+	features.SupportGatewayAddressRoutability,
+	features.SupportGatewayAddressRoutabilityCluster,
+	features.SupportGatewayListenerFilters,
+}
+
 // exempt are the features that the suite is not to ask for, on a channel.
 func exempt(channel Channel) []features.FeatureName {
 	var result []features.FeatureName
+	if channel == Standard {
+		result = append(result, fieldless...)
+	}
 	for feature := range features.AllFeatures {
-		switch {
-		case strings.HasPrefix(string(feature.Name), "Mesh"):
+		if strings.HasPrefix(string(feature.Name), "Mesh") {
 			result = append(result, feature.Name) // a gateway is no mesh
-		case channel == Standard && feature.Channel == features.FeatureChannelExperimental:
-			result = append(result, feature.Name) // its fields are not in the CRDs
 		}
 	}
 	return result

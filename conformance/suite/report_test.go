@@ -42,12 +42,12 @@ func TestEveryFeatureThatIsExemptExists(t *testing.T) {
 	for _, name := range exempt(Standard) {
 		seen[string(name)] = true
 	}
-	for _, want := range []string{"MeshConsumerRoute", "HTTPRouteDestinationPortMatching"} {
+	for _, want := range []string{"MeshConsumerRoute", "GatewayListenerFilters"} {
 		if !seen[want] {
 			t.Errorf("%s is asked for", want)
 		}
 	}
-	for _, never := range []string{"Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "ReferenceGrant", "HTTPRouteCORS"} {
+	for _, never := range []string{"Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute", "ReferenceGrant", "HTTPRouteCORS", "ClusterTrustBundle"} {
 		if seen[never] {
 			t.Errorf("%s is not asked for", never)
 		}

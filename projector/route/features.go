@@ -4,9 +4,8 @@ import "slices"
 
 // features are those of the Gateway API that Gateways of our classes have, by the
 // names of sigs.k8s.io/gateway-api/pkg/features, in the order in which a
-// GatewayClass lists them. A feature is here once all of it works; those that are
-// left out are listed in the test, with the reason. What needs fields of the
-// experimental channel is there where they are.
+// GatewayClass lists them. A feature is here once all of it works. What needs fields that
+// only the experimental channel has is there where they are.
 func features(provisioned, experimental bool) []string {
 	all := []string{
 		"Gateway",
@@ -19,6 +18,7 @@ func features(provisioned, experimental bool) []string {
 
 		"BackendTLSPolicy",
 		"BackendTLSPolicySANValidation",
+		"ClusterTrustBundle",
 		"GatewayBackendClientCertificate",
 		"GatewayFrontendClientCertificateValidation",
 		"GatewayFrontendClientCertificateValidationInsecureFallback",
@@ -33,6 +33,7 @@ func features(provisioned, experimental bool) []string {
 		"HTTPRouteBackendTimeout",
 		"HTTPRouteBackendURLRewrite",
 		"HTTPRouteCORS",
+		"HTTPRouteDestinationPortMatching",
 		"HTTPRouteHostRewrite",
 		"HTTPRouteMethodMatching",
 		"HTTPRouteNamedRouteRule",
@@ -65,7 +66,7 @@ func features(provisioned, experimental bool) []string {
 		all = append(all, "GatewayAddressEmpty", "GatewayInfrastructure", "GatewayStaticAddresses")
 	}
 	if experimental {
-		all = append(all, "ClusterTrustBundle", "GatewayListenerFilters", "HTTPRouteDestinationPortMatching")
+		all = append(all, "GatewayListenerFilters")
 	}
 	if provisioned && experimental {
 		all = append(all, "GatewayAddressRoutability", "GatewayAddressRoutabilityCluster")

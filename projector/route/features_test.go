@@ -8,12 +8,7 @@ import (
 	apifeatures "sigs.k8s.io/gateway-api/pkg/features"
 )
 
-// leftOut are the features that Rutter does not have.
-func leftOut() map[string]string {
-	return map[string]string{}
-}
-
-func TestEveryFeatureOfTheGatewayAPIIsClaimedOrLeftOut(t *testing.T) {
+func TestEveryFeatureOfTheGatewayAPIIsClaimed(t *testing.T) {
 	claimed := features(true, true)
 	if !slices.IsSorted(claimed) || len(slices.Compact(slices.Clone(claimed))) != len(claimed) {
 		t.Errorf("not in order, or twice: %v", claimed)
@@ -22,11 +17,8 @@ func TestEveryFeatureOfTheGatewayAPIIsClaimedOrLeftOut(t *testing.T) {
 	for feature := range apifeatures.AllFeatures {
 		name := string(feature.Name)
 		known[name] = true
-		if strings.HasPrefix(name, "Mesh") {
-			continue
-		}
-		if _, out := leftOut()[name]; out == slices.Contains(claimed, name) {
-			t.Errorf("%s is to be either claimed or left out", name)
+		if mesh := strings.HasPrefix(name, "Mesh"); mesh == slices.Contains(claimed, name) {
+			t.Errorf("%s is claimed: %v", name, !mesh)
 		}
 	}
 	for _, name := range claimed {
@@ -36,15 +28,16 @@ func TestEveryFeatureOfTheGatewayAPIIsClaimedOrLeftOut(t *testing.T) {
 	}
 }
 
-func TestWhatNeedsTheExperimentalChannelIsClaimedWhereItIs(t *testing.T) {
-	for _, provisioned := range []bool{false, true} {
-		all, standard := features(provisioned, true), features(provisioned, false)
-		for feature := range apifeatures.AllFeatures {
-			name := string(feature.Name)
-			want := slices.Contains(all, name) && feature.Channel != apifeatures.FeatureChannelExperimental
-			if got := slices.Contains(standard, name); got != want {
-				t.Errorf("provisioned %v: %s is of the %s channel, and on the standard one it is claimed: %v", provisioned, name, feature.Channel, got)
-			}
+func TestWhatHasNoFieldOnTheStandardChannelIsNotClaimedThere(t *testing.T) {
+	fieldless := map[bool][]string{
+		false: {"GatewayListenerFilters"},
+		true:  {"GatewayAddressRoutability", "GatewayAddressRoutabilityCluster", "GatewayListenerFilters"},
+	}
+	for provisioned, want := range fieldless {
+		standard := features(provisioned, false)
+		missing := slices.DeleteFunc(features(provisioned, true), func(name string) bool { return slices.Contains(standard, name) })
+		if !slices.Equal(missing, want) {
+			t.Errorf("provisioned %v: %v are not claimed on the standard channel, want %v", provisioned, missing, want)
 		}
 	}
 }
