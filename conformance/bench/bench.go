@@ -19,8 +19,9 @@ type Config struct {
 	Dir, Bin, Chart string
 	// Burst is how many routes are created at once, Samples how many more one at a
 	// time, Resident how many there are when memory is measured, and Listed how many
-	// ingest finds when it starts. 0 leaves a part out.
-	Burst, Samples, Resident, Listed int
+	// ingest finds when it starts. Sets is how many ListenerSets all of Rutter finds when
+	// it starts. 0 leaves a part out.
+	Burst, Samples, Resident, Listed, Sets int
 	// Idle is after how long without a change memory is measured once more.
 	Idle time.Duration
 	// Progress takes a line for each thing that begins.
@@ -34,8 +35,8 @@ func (c *Config) validate() error {
 		return errors.New("bench: the directories of files, programs and chart are needed")
 	case c.Progress == nil || c.Logger == nil:
 		return errors.New("bench: a place for progress and a logger are needed")
-	case c.Burst < 0 || c.Samples < 0 || c.Resident < 0 || c.Listed < 0:
-		return errors.New("bench: a number of routes is negative")
+	case c.Burst < 0 || c.Samples < 0 || c.Resident < 0 || c.Listed < 0 || c.Sets < 0:
+		return errors.New("bench: a number of routes or ListenerSets is negative")
 	}
 	return nil
 }
@@ -57,11 +58,19 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 			return nil, err
 		}
 	}
+	if c.Sets > 0 {
+		if err := c.within(ctx, func(w *world) (err error) { report.Sets, err = w.coldStart(ctx, c.Sets); return }); err != nil {
+			return nil, err
+		}
+	}
 	return report, nil
 }
 
 // serving is what is measured of a system that serves.
 func (c *Config) serving(ctx context.Context, w *world, report *Report) (err error) {
+	if err := w.install(ctx); err != nil {
+		return err
+	}
 	if err := w.makeGateway(ctx); err != nil {
 		return err
 	}
@@ -84,7 +93,7 @@ func (c *Config) serving(ctx context.Context, w *world, report *Report) (err err
 	return err
 }
 
-// within starts a cluster with Rutter in it, and ends it.
+// within starts a cluster, and ends it.
 func (c *Config) within(ctx context.Context, measure func(*world) error) (err error) {
 	begin := time.Now()
 	started, err := cluster.Start(ctx, cluster.Config{
@@ -98,10 +107,7 @@ func (c *Config) within(ctx context.Context, measure func(*world) error) (err er
 	if err != nil {
 		return err
 	}
-	if err := w.install(ctx); err != nil {
-		return err
-	}
-	w.say("a cluster with Rutter runs after %.1f s", time.Since(begin).Seconds())
+	w.say("a cluster runs after %.1f s", time.Since(begin).Seconds())
 	if err := measure(w); err != nil {
 		return fmt.Errorf("%w (logs of pods and control plane: %s)", err, filepath.Clean(started.Logs))
 	}

@@ -26,7 +26,7 @@ func TestARunFindsEveryFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := Run(t.Context(), Config{
-		Dir: t.TempDir(), Bin: bin, Chart: chart, Burst: 5, Samples: 3, Resident: 10, Listed: 20, Idle: time.Millisecond,
+		Dir: t.TempDir(), Bin: bin, Chart: chart, Burst: 5, Samples: 3, Resident: 10, Listed: 20, Sets: 2, Idle: time.Millisecond,
 		Progress: t.Output(), Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
@@ -44,20 +44,25 @@ func TestARunFindsEveryFigure(t *testing.T) {
 	if l := report.List; l.Recorded <= 0 || l.Ready < l.Recorded {
 		t.Errorf("the first list was recorded after %v, all after %v", l.Recorded, l.Ready)
 	}
-	var roles []string
-	for _, footprint := range report.Memory.Idle {
-		roles = append(roles, footprint.Role)
-		if footprint.Proportional <= 0 || footprint.Resident < footprint.Proportional || footprint.Peak < footprint.Resident/2 {
-			t.Errorf("memory of %+v", footprint)
-		}
+	if s := report.Sets; s.Routes != 32 || s.Acknowledged < s.Installed || s.Statuses < s.Acknowledged || s.Proxy <= 0 {
+		t.Errorf("a cold start took %+v", s)
 	}
-	if got, want := strings.Join(roles, " "), "envoy-agent ingest nats projector provisioner status-writer xds-server"; got != want {
-		t.Errorf("roles are %s, want %s", got, want)
+	for _, footprints := range [][]Footprint{report.Memory.Idle, report.Sets.Idle} {
+		var roles []string
+		for _, footprint := range footprints {
+			roles = append(roles, footprint.Role)
+			if footprint.Proportional <= 0 || footprint.Resident < footprint.Proportional || footprint.Peak < footprint.Resident/2 {
+				t.Errorf("memory of %+v", footprint)
+			}
+		}
+		if got, want := strings.Join(roles, " "), "envoy-agent ingest nats projector provisioner status-writer xds-server"; got != want {
+			t.Errorf("roles are %s, want %s", got, want)
+		}
 	}
 }
 
 func TestAWrongAnswerIsCountedAndFails(t *testing.T) {
-	report := &Report{Latency: &Latency{}}
+	report := &Report{Latency: &Latency{}, Sets: &Sets{}}
 	answers := &report.Latency.Answers
 	answers.check("before 200", 404, 404)
 	if report.Wrong() || answers.String() != "none of 1" {

@@ -22,6 +22,9 @@ type List struct {
 
 // firstList lets ingest find routes that were made while it was away.
 func (w *world) firstList(ctx context.Context, count int) (*List, error) {
+	if err := w.install(ctx); err != nil {
+		return nil, err
+	}
 	if err := w.makeGateway(ctx); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ type Report struct {
 	Latency *Latency
 	Memory  *Memory
 	List    *List
+	Sets    *Sets
 }
 
 // The targets, on two processors.
@@ -23,10 +24,15 @@ const (
 	writesPerRoute = 1.2
 	listRecorded   = 8 * time.Second
 	residentMost   = 500 // MiB, of all processes
+
+	coldAcknowledged = 90 * time.Second
+	coldResident     = 1000 // MB
 )
 
 // Wrong tells whether anything was answered wrongly.
-func (r *Report) Wrong() bool { return r.Latency != nil && len(r.Latency.Answers.Wrong) > 0 }
+func (r *Report) Wrong() bool {
+	return r.Latency != nil && len(r.Latency.Answers.Wrong) > 0 || r.Sets != nil && r.Sets.Wrong > 0
+}
 
 // Print prints a line for each target, and the memory of each role.
 func (r *Report) Print(out io.Writer) error {
@@ -61,16 +67,26 @@ func (r *Report) Print(out io.Writer) error {
 		sum := total(m.Idle)
 		line(sum.Proportional <= residentMost, fmt.Sprintf("resident at %d routes, all roles and NATS", m.Routes), mib(sum.Proportional), "≤ "+mib(residentMost))
 		line(sum.Resident <= residentMost, "  with the one program counted for each role", mib(sum.Resident), "≤ "+mib(residentMost))
-		r.Memory.print(table)
+		printFootprints(table, fmt.Sprintf("%d routes", m.Routes), m.Busy, m.Idle)
+	}
+	if s := r.Sets; s != nil {
+		what := fmt.Sprintf("%d ListenerSets with %d routes", s.Sets, s.Routes)
+		line(s.Acknowledged <= coldAcknowledged, "installed with "+what+" → all acknowledged by Envoy", seconds(s.Acknowledged), "≤ "+seconds(coldAcknowledged))
+		line(s.Wrong == 0, "  routes that then do not answer 200", fmt.Sprint(s.Wrong), "none")
+		const megabyte = 1e6 / (1 << 20)
+		sum := max(total(s.Busy).Resident, total(s.Idle).Resident)
+		line(sum <= coldResident*megabyte, "  resident, the one program counted for each role", mib(sum), "≤ "+mib(coldResident*megabyte))
+		fmt.Fprintf(table, "  (services ready %s, every status written %s, Envoy has %s)\t\t\t\n", seconds(s.Installed), seconds(s.Statuses), mib(s.Proxy))
+		printFootprints(table, what, s.Busy, s.Idle)
 	}
 	return table.Flush()
 }
 
-func (m *Memory) print(table io.Writer) {
-	fmt.Fprintf(table, "\nMiB at %d routes\tbusy RSS, PSS\tidle RSS, PSS\tpeak\n", m.Routes)
-	for i, idle := range append(m.Idle, total(m.Idle)) {
-		busy := append(m.Busy, total(m.Busy))[i]
-		fmt.Fprintf(table, "  %s\t%.0f, %.0f\t%.0f, %.0f\t%.0f\n", idle.Role, busy.Resident, busy.Proportional, idle.Resident, idle.Proportional, idle.Peak)
+func printFootprints(table io.Writer, what string, busy, idle []Footprint) {
+	fmt.Fprintf(table, "\nMiB at %s\tbusy RSS, PSS\tidle RSS, PSS\tpeak\n", what)
+	busy, idle = append(busy, total(busy)), append(idle, total(idle))
+	for i, later := range idle {
+		fmt.Fprintf(table, "  %s\t%.0f, %.0f\t%.0f, %.0f\t%.0f\n", later.Role, busy[i].Resident, busy[i].Proportional, later.Resident, later.Proportional, later.Peak)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	// creators is how many clients create objects at once.
 	creators = 16
 	// patience is how long anything may take that has to happen.
-	patience = 3 * time.Minute
+	patience = 10 * time.Minute
 )
 
 // world is a cluster with Rutter in it, and what is made there.
@@ -70,6 +70,11 @@ func (w *world) makeGateway(ctx context.Context) error {
 	if _, err := w.gateway.GatewayV1().Gateways(namespace).Create(ctx, gatewayObject(), metav1.CreateOptions{}); err != nil {
 		return err
 	}
+	return w.gatewayServes(ctx)
+}
+
+// gatewayServes waits until the Gateway has an address, and its Envoy has acknowledged it.
+func (w *world) gatewayServes(ctx context.Context) error {
 	return eventually(ctx, "the Gateway", func() error {
 		found, err := w.gateway.GatewayV1().Gateways(namespace).Get(ctx, gatewayName, metav1.GetOptions{})
 		if err != nil {

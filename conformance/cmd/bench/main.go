@@ -34,6 +34,7 @@ func run() int {
 	flag.IntVar(&c.Resident, "resident", 3_000, "routes that there are when memory is measured")
 	flag.DurationVar(&c.Idle, "idle", 45*time.Second, "how long nothing happens before memory is measured once more")
 	flag.IntVar(&c.Listed, "listed", 10_000, "routes that ingest finds when it starts")
+	flag.IntVar(&c.Sets, "sets", 2_500, "ListenerSets with 16 routes each that all of Rutter finds when it starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
