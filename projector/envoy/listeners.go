@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
@@ -26,13 +28,17 @@ func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 		return nil, nil
 	}
 	var resources []routing.Resource
-	add := func(l *listenerv3.Listener, err error) error {
-		if err != nil || l == nil {
-			return err
+	var problem error // with the first listener that cannot be told to Envoy
+	add := func(chains []route.Chain, l *listenerv3.Listener, err error) {
+		if err == nil && l != nil {
+			var r routing.Resource
+			if r, err = resource(TypeListener, l.Name, l, ownerOf(g, chains)); err == nil {
+				resources = append(resources, r)
+			}
 		}
-		r, err := resource(TypeListener, l.Name, l, g.Key)
-		resources = append(resources, r)
-		return err
+		if problem == nil {
+			problem = err
+		}
 	}
 	if g.Tokens != nil && g.Tokens.URL != "" {
 		c := keysCluster(g.Tokens.URL)
@@ -44,21 +50,30 @@ func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 	}
 	var tcp []route.Chain // of one port
 	for i, c := range g.Chains {
-		var err error
 		if c.Stream == route.StreamUDP {
-			err = add(b.datagrams(g, &c))
+			l, err := b.datagrams(g, &c)
+			add(g.Chains[i:i+1], l, err)
 		} else {
 			tcp = append(tcp, c)
 		}
-		if err == nil && len(tcp) > 0 && (i+1 == len(g.Chains) || g.Chains[i+1].Port != c.Port) {
-			err = add(b.listener(g, tcp))
+		if len(tcp) > 0 && (i+1 == len(g.Chains) || g.Chains[i+1].Port != c.Port) {
+			l, err := b.listener(g, tcp)
+			add(tcp, l, err)
 			tcp = nil
 		}
-		if err != nil {
-			return nil, err
+	}
+	return resources, problem
+}
+
+// ownerOf is the object to tell when Envoy refuses a port: the one that alone has
+// listeners there, or the Gateway.
+func ownerOf(g *route.Gateway, chains []route.Chain) events.Key {
+	for i := range chains {
+		if chains[i].Owner != chains[0].Owner {
+			return g.Key
 		}
 	}
-	return resources, nil
+	return cmp.Or(chains[0].Owner, g.Key)
 }
 
 func address(g *route.Gateway, port int32, protocol corev3.SocketAddress_Protocol) *corev3.Address {

@@ -56,8 +56,9 @@ type Output struct {
 	ID OutputID
 	// Resources are empty when the output is gone or has no place in the layout.
 	Resources []routing.Resource
-	// Problem is set, and Resources are empty, when what was made breaks a rule of
-	// the Envoy API: a fault of this program, which must not take the rest with it.
+	// Problem is set when what was made breaks a rule of the Envoy API: a fault of this
+	// program, which must not take the rest with it. Resources are then without it, and
+	// empty where nothing else is in them.
 	Problem string
 }
 
@@ -113,18 +114,19 @@ func (b *builder) host(id route.HostID) {
 	b.add(OutputID{id.Gateway, KindScope, id.Chain + "/" + scopeHost(id)}, b.scope)
 }
 
-// add computes an output, unless that was done already.
+// add computes an output, unless that was done already. What is built beside an error is
+// what is not affected by it.
 func (b *builder) add(id OutputID, build func(OutputID) ([]routing.Resource, error)) {
 	if b.done[id] {
 		return
 	}
 	b.done[id] = true
 	resources, err := build(id)
+	out := Output{ID: id, Resources: resources}
 	if err != nil {
-		b.outputs = append(b.outputs, Output{ID: id, Problem: err.Error()})
-		return
+		out.Problem = err.Error()
 	}
-	b.outputs = append(b.outputs, Output{ID: id, Resources: resources})
+	b.outputs = append(b.outputs, out)
 }
 
 // chain is a chain of a Gateway that has the layout; nil if there is none.

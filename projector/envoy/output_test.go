@@ -2,10 +2,12 @@ package envoy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -84,17 +86,48 @@ func TestAChangedHostInTheScopedLayoutReadsNoOther(t *testing.T) {
 	wantNames(t, Resources(oneHost{w, t}, route.Change{Hosts: []route.HostID{hostID("http-80", "a.test")}}), "-routes:http-80", "scope:http-80/a.test")
 }
 
-func TestWhatBreaksTheRulesOfTheEnvoyAPIIsReportedAndNotPublished(t *testing.T) {
-	w := newWorld(route.LayoutScoped, httpChain(80))
-	bad := filtered(route.Filters{RequestHeaders: &route.HeaderChange{Set: []route.Header{{Name: "x", Value: "two\nlines"}}}}, "default/a/80")
-	w.host("http-80", "bad.test", entry(prefix("/"), bad))
-	badCORS := filtered(route.Filters{CORS: &route.CORS{AllowMethods: []string{"\xff"}}}, "default/a/80")
-	w.host("http-80", "cors.test", entry(prefix("/"), badCORS))
-	w.host("http-80", "good.test", entry(prefix("/"), rule("default/a/80")))
-	out := Resources(w, route.Change{Hosts: []route.HostID{hostID("http-80", "bad.test"), hostID("http-80", "cors.test"), hostID("http-80", "good.test")}})
-	wantNames(t, out, "-routes:http-80", "-scope:http-80/bad.test", "-scope:http-80/cors.test", "scope:http-80/good.test")
-	if !strings.Contains(out[1].Problem, "bad.test") || !strings.Contains(out[2].Problem, "entry default/r/0/0") || out[3].Problem != "" {
-		t.Errorf("problems %q", []string{out[1].Problem, out[2].Problem, out[3].Problem})
+func TestWhatBreaksTheRulesOfTheEnvoyAPIIsReportedAndCostsNoOtherRoute(t *testing.T) {
+	good := entry(prefix("/good"), rule("default/a/80"))
+	header := entry(prefix("/header"), filtered(route.Filters{RequestHeaders: &route.HeaderChange{Set: []route.Header{{Name: "x", Value: "two\nlines"}}}}, "default/a/80"))
+	cors := entry(prefix("/cors"), filtered(route.Filters{CORS: &route.CORS{AllowMethods: []string{"\xff"}}}, "default/a/80"))
+	unsaid := entry(route.Match{Path: route.PathMatch{Kind: route.Regex}}, rule("default/a/80"))
+	for _, layout := range []route.Layout{route.LayoutPlain, route.LayoutScoped} {
+		w := newWorld(layout, httpChain(80))
+		w.host("http-80", "bad.test", header, good, cors, unsaid)
+		var out Output
+		for _, o := range Resources(w, route.Change{Hosts: []route.HostID{hostID("http-80", "bad.test")}}) {
+			if len(o.Resources) > 0 {
+				out = o
+			}
+		}
+		if !strings.Contains(out.Problem, "bad.test") || !strings.Contains(out.Problem, "entry default/r/2/0") {
+			t.Errorf("%s: problem %q", layout, out.Problem)
+		}
+		config := &routev3.RouteConfiguration{}
+		if layout == route.LayoutScoped {
+			config = decode(t, out.Resources[0], &routev3.ScopedRouteConfiguration{}).RouteConfiguration
+		} else {
+			config = decode(t, out.Resources[0], config)
+		}
+		got := map[string]uint32{} // what answers by itself
+		for _, r := range config.VirtualHosts[0].Routes {
+			got[r.Name] = r.GetDirectResponse().GetStatus()
+		}
+		want := map[string]uint32{"default/r/0/0": 500, "default/r/1/0": 0, "default/r/2/0": 500}
+		if layout == route.LayoutScoped {
+			want["no-match"] = 404
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: answers %v, want %v", layout, got, want)
+		}
+	}
+}
+
+func TestAListenerThatBreaksTheRulesOfTheEnvoyAPICostsNoOther(t *testing.T) {
+	w := newWorld(route.LayoutScoped, httpChain(80), httpChain(81), httpChain(1<<16)) // which is no port
+	out := Resources(w, route.Change{Gateways: []string{testGateway}})[0]
+	if out.Problem == "" || len(out.Resources) != 2 {
+		t.Errorf("problem %q, and %d listeners of two others", out.Problem, len(out.Resources))
 	}
 }
 

@@ -140,10 +140,7 @@ func (b *builder) scope(id OutputID) ([]routing.Resource, error) {
 		}
 		hosts = []*virtualHost{{host: h, final: true}}
 	}
-	config, err := routeConfiguration(id.Name, chain, hosts)
-	if err != nil {
-		return nil, err
-	}
+	config, problem := routeConfiguration(id.Name, chain, hosts)
 	config.TypedPerFilterConfig = map[string]*anypb.Any{scopeFallback: fixed(&routev3.FilterConfig{Disabled: true})}
 	scope := &routev3.ScopedRouteConfiguration{
 		Name:               id.Name,
@@ -152,9 +149,5 @@ func (b *builder) scope(id OutputID) ([]routing.Resource, error) {
 			Type: &routev3.ScopedRouteConfiguration_Key_Fragment_StringKey{StringKey: id.Name},
 		}}},
 	}
-	r, err := resource(TypeScope, id.Name, scope, originOf(g, hosts))
-	if err != nil {
-		return nil, err
-	}
-	return []routing.Resource{r}, nil
+	return mended(config, problem, func() (routing.Resource, error) { return resource(TypeScope, id.Name, scope, originOf(g, hosts)) })
 }

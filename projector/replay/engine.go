@@ -108,7 +108,7 @@ func (e *Engine) Project() *routing.Snapshot {
 	e.took.Envoy = time.Since(started)
 	for _, out := range resources {
 		if out.Problem != "" {
-			e.problems = append(e.problems, fmt.Sprintf("gateway %s: %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
+			e.problems = append(e.problems, fmt.Sprintf("gateway %s: of %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
 		}
 		e.take(d, out, retell)
 	}
@@ -161,8 +161,8 @@ func (e *Engine) takeCauses() []uint64 {
 	return causes
 }
 
-// Problems are the outputs that the last Project had to leave out because they
-// came out invalid, which is a mistake of ours; it empties the list.
+// Problems are what the last Project had to leave out of outputs because it came out
+// invalid, which is a mistake of ours; it empties the list.
 func (e *Engine) Problems() []string {
 	problems := e.problems
 	e.problems = nil

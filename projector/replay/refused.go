@@ -16,8 +16,8 @@ import (
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
-// Refused is the condition of a Gateway some resource of which Envoy refused, and
-// for which there is no route to tell.
+// Refused is the condition of a Gateway or a ListenerSet some resource of which Envoy
+// refused, and for which there is no route to tell.
 const Refused = "rutter.dev/Refused"
 
 // exclusion is a resource that is not published because Envoy refused it.
@@ -109,10 +109,10 @@ func (e *Engine) setExcluded(id envoy.OutputID, now []exclusion, retell map[even
 	}
 }
 
-// told is the object whose status tells of a refusal: the route itself, or else
-// the Gateway.
+// told is the object whose status tells of a refusal: the route or ListenerSet itself,
+// or else the Gateway.
 func told(gateway string, origin events.Key) events.Key {
-	if route.Attaches(origin.Resource) {
+	if route.Attaches(origin.Resource) || origin.Resource == events.ListenerSets {
 		return origin
 	}
 	namespace, name, _ := strings.Cut(gateway, "/")

@@ -68,6 +68,9 @@ func resolveAuthority(r *reader, gateway events.Key, ref gatewayv1.ObjectReferen
 			"caCertificateRefs names the %s %s of group %q; use a ConfigMap, a Secret or a ClusterTrustBundle.", kind, ref.Name, ref.Group)}
 	}
 	name := called(kind, key.Namespace, key.Name)
+	if key.Namespace == "" && ref.Namespace != nil {
+		return key, problem{string(gatewayv1.ListenerReasonInvalidCACertificateRef), fmt.Sprintf("caCertificateRefs names a namespace for the %s, which is in none; remove it.", name)}
+	}
 	if key.Namespace != "" && !r.granted(reference{
 		fromGroup: gatewayv1.GroupName, fromKind: "Gateway", fromNamespace: gateway.Namespace,
 		toGroup: string(ref.Group), toKind: kind, to: key,

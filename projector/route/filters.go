@@ -1,6 +1,7 @@
 package route
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,47 +22,42 @@ func (s *ruleSet) newFilters(r *reader, route events.Key, matched string, specs 
 		}
 	}
 	if f.Redirect != nil && f.Rewrite != nil {
-		return Filters{}, fmt.Errorf("RequestRedirect and URLRewrite cannot be combined")
+		return Filters{}, errIncompatible
 	}
 	return f, nil
 }
 
+// errIncompatible is what is wrong with a rule that has both, be one of them a
+// backend's (HTTPRouteRule.filters).
+var errIncompatible = errors.New("RequestRedirect and URLRewrite cannot be combined")
+
 func (s *ruleSet) addFilter(f *Filters, r *reader, route events.Key, matched string, spec *gatewayv1.HTTPRouteFilter) error {
+	var err error
 	switch {
 	case spec.Type == gatewayv1.HTTPRouteFilterRequestHeaderModifier && spec.RequestHeaderModifier != nil:
-		f.RequestHeaders = newHeaderChange(spec.RequestHeaderModifier)
+		f.RequestHeaders, err = newHeaderChange(spec.RequestHeaderModifier)
 	case spec.Type == gatewayv1.HTTPRouteFilterResponseHeaderModifier && spec.ResponseHeaderModifier != nil:
-		f.ResponseHeaders = newHeaderChange(spec.ResponseHeaderModifier)
+		f.ResponseHeaders, err = newHeaderChange(spec.ResponseHeaderModifier)
 	case spec.Type == gatewayv1.HTTPRouteFilterRequestRedirect && spec.RequestRedirect != nil:
-		return f.setRedirect(spec.RequestRedirect, matched)
+		err = f.setRedirect(spec.RequestRedirect, matched)
 	case spec.Type == gatewayv1.HTTPRouteFilterURLRewrite && spec.URLRewrite != nil:
-		f.Rewrite = &Rewrite{Path: newPathChange(spec.URLRewrite.Path, matched)}
+		f.Rewrite = &Rewrite{}
 		if spec.URLRewrite.Hostname != nil {
 			f.Rewrite.Hostname = string(*spec.URLRewrite.Hostname)
 		}
+		f.Rewrite.Path, err = newPathChange(spec.URLRewrite.Path, matched)
 	case spec.Type == gatewayv1.HTTPRouteFilterRequestMirror && spec.RequestMirror != nil:
 		s.addMirror(f, r, route, spec.RequestMirror)
 	case spec.Type == gatewayv1.HTTPRouteFilterCORS && spec.CORS != nil:
 		f.CORS = newCORS(spec.CORS)
 	default:
-		return fmt.Errorf("type %s is not supported", spec.Type)
+		err = fmt.Errorf("type %s is not supported", spec.Type)
 	}
-	return nil
-}
-
-func newHeaderChange(spec *gatewayv1.HTTPHeaderFilter) *HeaderChange {
-	c := &HeaderChange{Remove: slices.Clone(spec.Remove)}
-	for _, h := range spec.Set {
-		c.Set = append(c.Set, Header{string(h.Name), h.Value})
-	}
-	for _, h := range spec.Add {
-		c.Add = append(c.Add, Header{string(h.Name), h.Value})
-	}
-	return c
+	return err
 }
 
 func (f *Filters) setRedirect(spec *gatewayv1.HTTPRequestRedirectFilter, matched string) error {
-	f.Redirect = &Redirect{StatusCode: 302, Path: newPathChange(spec.Path, matched)}
+	f.Redirect = &Redirect{StatusCode: 302}
 	if spec.Scheme != nil {
 		f.Redirect.Scheme = *spec.Scheme
 	}
@@ -80,17 +76,23 @@ func (f *Filters) setRedirect(spec *gatewayv1.HTTPRequestRedirectFilter, matched
 	if !slices.Contains([]string{"", "http", "https"}, f.Redirect.Scheme) {
 		return fmt.Errorf("scheme %q is not supported", f.Redirect.Scheme)
 	}
-	return nil
+	var err error
+	f.Redirect.Path, err = newPathChange(spec.Path, matched)
+	return err
 }
 
-func newPathChange(spec *gatewayv1.HTTPPathModifier, matched string) *PathChange {
+func newPathChange(spec *gatewayv1.HTTPPathModifier, matched string) (*PathChange, error) {
 	if spec == nil {
-		return nil
+		return nil, nil
 	}
+	change, to := &PathChange{Matched: matched, Prefix: spec.ReplacePrefixMatch}, or(spec.ReplacePrefixMatch, "")
 	if spec.Type == gatewayv1.FullPathHTTPPathModifier {
-		return &PathChange{Full: spec.ReplaceFullPath}
+		change, to = &PathChange{Full: spec.ReplaceFullPath}, or(spec.ReplaceFullPath, "")
 	}
-	return &PathChange{Matched: matched, Prefix: spec.ReplacePrefixMatch}
+	if hasControls(to) {
+		return nil, fmt.Errorf("path: %q has a control character", to)
+	}
+	return change, nil
 }
 
 // addMirror leaves out a mirror whose backend cannot be resolved: the request

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"cmp"
 	"fmt"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -92,8 +91,13 @@ func (m *Match) setMethod(spec *gatewayv1.GRPCMethodMatch) error {
 	}
 	switch {
 	case kind == gatewayv1.GRPCMethodMatchRegularExpression:
-		if err := cmp.Or(checkRegex("service", service), checkRegex("method", method)); err != nil {
-			return err
+		for _, part := range []struct{ field, pattern string }{{"service", service}, {"method", method}} {
+			if part.pattern == "" {
+				continue // any
+			}
+			if err := checkRegex(part.field, part.pattern); err != nil {
+				return err
+			}
 		}
 		m.Path = PathMatch{Regex, "/" + group(service) + "/" + group(method)}
 	case kind != gatewayv1.GRPCMethodMatchExact:

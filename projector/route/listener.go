@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -17,7 +18,8 @@ import (
 
 // listener is one listener of a Gateway or a ListenerSet, resolved.
 type listener struct {
-	name gatewayv1.SectionName
+	name   gatewayv1.SectionName
+	object events.Key // that has it
 	// id is unique among all listeners of the Gateway: the name, and of a ListenerSet
 	// namespace_set_name, which no name can be.
 	id       string
@@ -43,7 +45,7 @@ type listener struct {
 // newListener resolves a listener of an object, which is the Gateway or one of its
 // ListenerSets.
 func newListener(r *reader, g *gateway, object events.Key, spec *gatewayv1.Listener) *listener {
-	l := &listener{name: spec.Name, id: listenerIDOf(object, spec.Name), port: spec.Port, protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
+	l := &listener{name: spec.Name, object: object, id: listenerIDOf(object, spec.Name), port: spec.Port, protocol: spec.Protocol, hostname: anyHost, from: gatewayv1.NamespacesFromSame, kinds: []routing.GroupKind{}}
 	if spec.Hostname != nil {
 		l.hostname = orAny(string(*spec.Hostname))
 	}
@@ -92,13 +94,25 @@ func (l *listener) resolveAllowedRoutes(allowed *gatewayv1.AllowedRoutes) {
 	}
 	l.from = *allowed.Namespaces.From
 	if l.from == gatewayv1.NamespacesFromSelector {
-		selector, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector)
+		selector, err := namespaceSelector(allowed.Namespaces.Selector)
 		if err != nil {
 			l.accepted = problem{string(gatewayv1.ListenerReasonUnsupportedValue), fmt.Sprintf("allowedRoutes.namespaces.selector: %v.", err)}
-			selector = labels.Nothing()
 		}
 		l.selector = selector
 	}
+}
+
+// namespaceSelector is the selector that has to be there where namespaces are chosen by
+// one (RouteNamespaces.selector, ListenerNamespaces.selector); on an error it selects none.
+func namespaceSelector(spec *metav1.LabelSelector) (labels.Selector, error) {
+	if spec == nil {
+		return labels.Nothing(), errors.New("it is missing")
+	}
+	selector, err := metav1.LabelSelectorAsSelector(spec)
+	if err != nil {
+		return labels.Nothing(), err
+	}
+	return selector, nil
 }
 
 // passes tells whether TLS ends at the backend (ListenerTLSConfig.mode).

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -70,7 +69,7 @@ func allowsSet(r *reader, gateway string, allowed *gatewayv1.AllowedListeners, n
 	case gatewayv1.NamespacesFromSame:
 		yes = gatewayKey(gateway).Namespace == namespace
 	case gatewayv1.NamespacesFromSelector:
-		selector, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector)
+		selector, err := namespaceSelector(allowed.Namespaces.Selector)
 		if err != nil {
 			return refuse(fmt.Sprintf("has a selector that cannot be used: %v", err))
 		}

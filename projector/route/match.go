@@ -2,7 +2,6 @@ package route
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -106,12 +105,4 @@ func newValueMatch(name string, kind *string, value string) (ValueMatch, error) 
 	default:
 		return v, fmt.Errorf("type: %q is not supported", v.Kind)
 	}
-}
-
-// checkRegex compiles a regular expression as Envoy would: Go's syntax is RE2's.
-func checkRegex(field, pattern string) error {
-	if _, err := regexp.Compile(pattern); err != nil {
-		return fmt.Errorf("%s: %q is not a valid RE2 regular expression: %w", field, pattern, err)
-	}
-	return nil
 }

@@ -94,12 +94,17 @@ func (g *gateway) settled(listeners []*listener) *parent {
 // allChains are the Envoy filter chains of the listeners that are served.
 func (m *merged) allChains() []Chain {
 	chains := map[string]Chain{}
-	for _, l := range m.owners { //determinism: those of one chain give the same; sorted below
-		id := l.chain()
-		chains[id] = Chain{
-			ID: id, Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
-			ServerName: l.serverName(), Certificates: l.certificates, Clients: l.clients, Auth: authOf(chains[id].Auth, l.asks()),
+	for _, l := range m.owners { //determinism: those of one chain give the same, and differ only in whose they are; sorted below
+		c := Chain{
+			ID: l.chain(), Port: l.port, Stream: l.stream(), TLS: l.terminates(), Passthrough: l.passthrough,
+			ServerName: l.serverName(), Certificates: l.certificates, Clients: l.clients,
 		}
+		other, several := chains[c.ID]
+		c.Auth = authOf(other.Auth, l.asks())
+		if l.object.Resource == events.ListenerSets && (!several || other.Owner == l.object) {
+			c.Owner = l.object
+		}
+		chains[c.ID] = c
 	}
 	sorted := make([]Chain, 0, len(chains))
 	for _, c := range chains { //determinism: sorted below

@@ -3,6 +3,7 @@ package route
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -19,11 +20,12 @@ type ruleSet struct {
 	owner    string // kind of what refers, where that is no route
 	rules    []*Rule
 	matches  [][]Match
-	valid    int          // rules that are as their owner wants
-	dropped  []string     // what is wrong with the others
-	resolved problem      // the first reference that cannot be resolved
-	stale    string       // why the newest form of the route is not in force
-	services []events.Key // backends that policies are for
+	valid    int                            // rules that are as their owner wants
+	dropped  []string                       // what is wrong with the others
+	reason   gatewayv1.RouteConditionReason // for all that is dropped
+	resolved problem                        // the first reference that cannot be resolved
+	stale    string                         // why the newest form of the route is not in force
+	services []events.Key                   // backends that policies are for
 }
 
 func resolveRules(r *reader, o *fold.Object, route *gatewayv1.HTTPRouteSpec) *ruleSet {
@@ -46,7 +48,7 @@ func (s *ruleSet) add(index int, rule *Rule, matches []Match, err error) {
 	if err == nil {
 		s.valid++
 	} else {
-		s.dropped = append(s.dropped, fmt.Sprintf("%d (%v)", index, err))
+		s.drop(index, err)
 	}
 	if rule != nil {
 		s.rules = append(s.rules, rule)
@@ -54,10 +56,21 @@ func (s *ruleSet) add(index int, rule *Rule, matches []Match, err error) {
 	}
 }
 
+// drop notes what is wrong with a rule. Rules that are wrong for different reasons have
+// the one that says least.
+func (s *ruleSet) drop(index int, err error) {
+	reason := gatewayv1.RouteReasonUnsupportedValue
+	if errors.Is(err, errIncompatible) && (len(s.dropped) == 0 || s.reason == gatewayv1.RouteReasonIncompatibleFilters) {
+		reason = gatewayv1.RouteReasonIncompatibleFilters
+	}
+	s.reason = reason
+	s.dropped = append(s.dropped, fmt.Sprintf("%d (%v)", index, err))
+}
+
 // invalid is the problem of a route of which no rule is valid.
 func (s *ruleSet) invalid() problem {
 	if len(s.dropped) > 0 && s.valid == 0 {
-		return problem{string(gatewayv1.RouteReasonUnsupportedValue), "No rule is valid: " + strings.Join(s.dropped, "; ") + "."}
+		return problem{string(s.reason), "No rule is valid: " + strings.Join(s.dropped, "; ") + "."}
 	}
 	return problem{}
 }
@@ -111,6 +124,9 @@ func (s *ruleSet) fillRule(r *reader, rule *Rule, prefix string, spec *gatewayv1
 		if err != nil {
 			return err
 		}
+		if rule.Filters.Rewrite != nil && backend.Filters.Redirect != nil {
+			return errIncompatible
+		}
 		if backend.Weight > 0 {
 			rule.Backends = append(rule.Backends, backend)
 		}
@@ -133,7 +149,7 @@ func setTimeouts(rule *Rule, spec *gatewayv1.HTTPRouteRule) error {
 	}
 	rule.Retry = &Retry{Attempts: 1}
 	if spec.Retry.Attempts != nil {
-		rule.Retry.Attempts = uint32(max(0, *spec.Retry.Attempts))
+		rule.Retry.Attempts = uint32(min(max(0, *spec.Retry.Attempts), math.MaxUint32))
 	}
 	for _, code := range spec.Retry.Codes {
 		rule.Retry.Codes = append(rule.Retry.Codes, uint32(code))

@@ -85,6 +85,8 @@ type Chain struct {
 	Certificates []string
 	// Clients is how the certificates of clients are validated; nil is not at all.
 	Clients *ClientValidation
+	// Owner is the ListenerSet that alone has listeners on it; zero is the Gateway.
+	Owner events.Key
 	// Auth is what listeners of the chain ask before a route is chosen, by listener.
 	Auth []ListenerAuth
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
@@ -50,7 +51,7 @@ func newTokens(r *reader, spec *v1alpha1.AuthHeader) (out *Tokens, why string) {
 		out.Keys = o.JWKS
 	case from != nil:
 		at, err := url.Parse(*from)
-		if err != nil || at.Hostname() == "" || at.Scheme != "http" && at.Scheme != "https" {
+		if err != nil || at.Hostname() == "" || at.Scheme != "http" && at.Scheme != "https" || !isPort(at.Port()) {
 			return nil, fmt.Sprintf("tenancy.authHeader.jwks.url is %q; use http://host/path or https://host/path.", *from)
 		}
 		out.URL = *from
@@ -58,6 +59,12 @@ func newTokens(r *reader, spec *v1alpha1.AuthHeader) (out *Tokens, why string) {
 		return nil, "tenancy.authHeader.jwks names neither a ConfigMap nor a URL."
 	}
 	return out, ""
+}
+
+// isPort tells whether a text, "" for none, is a port that a server can have.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && port > 0
 }
 
 // unusableKeys is why a key set cannot be used. A ConfigMap is public, and so is the
