@@ -93,6 +93,9 @@ type Verdict struct {
 	LastGood []byte `json:"lastGood,omitempty"`
 	// LastSealed is the sealed private key that belongs to LastGood, of a secret.
 	LastSealed []byte `json:"lastSealed,omitempty"`
+	// LastSealedDigest is in the place of LastSealed where that was left out, as in a
+	// bundle. See [Event.Keyless].
+	LastSealedDigest string `json:"lastSealedDigest,omitempty"`
 }
 
 // TimeReached records that a moment on which an object depends has come, such as

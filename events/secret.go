@@ -31,4 +31,7 @@ type KeyPair struct {
 	RSABits int `json:"rsaBits,omitempty"`
 	// SealedKey is the PEM private key, encrypted to Settings.Recipient (age).
 	SealedKey []byte `json:"sealedKey,omitempty"`
+	// SealedDigest is in the place of SealedKey where that was left out, as in a
+	// bundle: the SHA-256 of its base64 text in hex. See [Event.Keyless].
+	SealedDigest string `json:"sealedDigest,omitempty"`
 }

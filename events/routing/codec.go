@@ -118,6 +118,9 @@ func Marshal(v any) (data []byte, encoding string, err error) {
 	return out.finish()
 }
 
+// marshalPlain is what [Marshal] does not compress.
+func marshalPlain(v any) ([]byte, error) { return jsonv2.Marshal(v, json.DefaultOptionsV1()) }
+
 // Unmarshal undoes [Marshal].
 func Unmarshal(data []byte, encoding string, v any) error {
 	in, done, err := unpack(data, encoding)

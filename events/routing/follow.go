@@ -10,37 +10,6 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 )
 
-// CheckpointBucket is the object store of the checkpoints of SNAPSHOTS; a name
-// there is <incarnation of SNAPSHOTS>/<sequence of SNAPSHOTS>, zero-padded.
-const CheckpointBucket = "rutter-snapshots"
-
-// Checkpoint is a whole version, so that a reader need not read SNAPSHOTS from
-// its beginning, which retention removes.
-type Checkpoint struct {
-	Format int `json:"format"`
-	// Position is where in SNAPSHOTS the version ends: its incarnation and the
-	// sequence of the last message.
-	Position events.Version `json:"position"`
-	Full     *Snapshot      `json:"full"`
-}
-
-// checkpointName sorts by sequence.
-func checkpointName(position events.Version) string {
-	return fmt.Sprintf("%s/%020d", position.Incarnation, position.Sequence)
-}
-
-// PutCheckpoint stores a whole version.
-func PutCheckpoint(ctx context.Context, bucket events.Bucket, position events.Version, full *Snapshot) error {
-	data, encoding, err := Marshal(Checkpoint{Format: FormatVersion, Position: position, Full: full})
-	if err == nil {
-		err = bucket.Put(ctx, checkpointName(position), append([]byte(encoding+"\n"), data...))
-	}
-	if err != nil {
-		return fmt.Errorf("store checkpoint of version %s: %w", full.Version, err)
-	}
-	return nil
-}
-
 // Follower reads the versions of a cluster, oldest first and then live.
 type Follower struct {
 	stream   events.Stream
@@ -115,29 +84,13 @@ func checkpoints(ctx context.Context, stream events.Stream, bucket events.Bucket
 
 // followCheckpoint reads on from a checkpoint; nil if take does not accept it.
 func followCheckpoint(ctx context.Context, stream events.Stream, bucket events.Bucket, name string, take func(*Snapshot) bool) (*Follower, error) {
-	c, err := getCheckpoint(ctx, bucket, name)
+	c, err := GetCheckpoint(ctx, bucket, name)
 	if err != nil || !take(c.Full) {
 		return nil, err
 	}
 	f := FollowFrom(stream, c.Position)
 	f.full = c.Full
 	return f, nil
-}
-
-func getCheckpoint(ctx context.Context, bucket events.Bucket, name string) (*Checkpoint, error) {
-	data, err := bucket.Get(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("read checkpoint %s: %w", name, err)
-	}
-	encoding, body, _ := strings.Cut(string(data), "\n")
-	c := &Checkpoint{}
-	if err := Unmarshal([]byte(body), encoding, c); err != nil {
-		return nil, fmt.Errorf("read checkpoint %s: %w", name, err)
-	}
-	if c.Format != FormatVersion || c.Full == nil {
-		return nil, fmt.Errorf("read checkpoint %s: %w: format %d, this build reads %d", name, ErrFormat, c.Format, FormatVersion)
-	}
-	return c, nil
 }
 
 // Next waits for at least one version and returns all that are there, in order.

@@ -26,9 +26,7 @@ func (p *packer) Write(data []byte) (int, error) {
 	}
 	plain := bytes.Clone(p.out.Bytes())
 	p.out.Reset()
-	var err error
-	p.compressor, err = zstd.NewWriter(&p.out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
+	err := p.begin()
 	if err == nil {
 		_, err = p.compressor.Write(plain)
 	}
@@ -36,6 +34,26 @@ func (p *packer) Write(data []byte) (int, error) {
 		return 0, err
 	}
 	return p.compressor.Write(data)
+}
+
+// begin compresses from here on.
+func (p *packer) begin() (err error) {
+	p.compressor, err = zstd.NewWriter(&p.out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
+	return err
+}
+
+// pack compresses data, however small it is.
+func (p *packer) pack(data []byte) ([]byte, error) {
+	err := p.begin()
+	if err == nil {
+		_, err = p.compressor.Write(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, _, err = p.finish()
+	return data, err
 }
 
 // finish returns what came of it.

@@ -40,7 +40,23 @@ type checkpointObject struct {
 
 // Write writes the state as a checkpoint: [State.Read] gives a state that folds on
 // exactly as this one would. The same state has the same bytes.
-func (s *State) Write(out io.Writer) error {
+func (s *State) Write(out io.Writer) error { return s.write(out, nil) }
+
+// WriteKeyless is [State.Write] without the private keys, but for those of the
+// Secrets that keep names: a state that folds on to the same chain and the same
+// routing, and has no keys to serve it with.
+func (s *State) WriteKeyless(out io.Writer, keep func(secret events.Key) bool) error {
+	return s.write(out, func(key events.Key, data []byte) []byte {
+		if data == nil || key.Resource != events.Secrets || keep(key) {
+			return data
+		}
+		return events.KeylessSecret(data)
+	})
+}
+
+// write passes the recorded objects through change, and leaves the keys out of the
+// verdicts, unless it is nil.
+func (s *State) write(out io.Writer, change func(events.Key, []byte) []byte) error {
 	if s.content == Values {
 		panic("fold: a state of values has no bytes to make a checkpoint of")
 	}
@@ -58,13 +74,24 @@ func (s *State) Write(out io.Writer) error {
 		if o.Problem != "" {
 			stored.Good = o.good
 		}
+		if change != nil {
+			stored.Data, stored.Good = change(key, stored.Data), change(key, stored.Good)
+		}
 		w.Add(stored)
 	}
 	if len(s.refused) > 0 {
 		w.List("verdicts")
 	}
 	for _, key := range s.refused {
-		w.Add(s.verdicts[key])
+		if change == nil {
+			w.Add(s.verdicts[key])
+			continue
+		}
+		data, err := json.Marshal(s.verdicts[key])
+		if err != nil {
+			return err
+		}
+		w.Add(json.RawMessage(events.KeylessVerdict(data)))
 	}
 	return w.End()
 }

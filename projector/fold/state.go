@@ -33,7 +33,8 @@ type State struct {
 	Epoch    uint64
 	Settings events.Settings
 	// Chain is the hash over all events so far: one altered, lost or moved event
-	// changes it for ever after.
+	// changes it for ever after. Private keys count by their digests, so that it is
+	// the same where they were left out ([events.Event.Keyless]).
 	Chain routing.Digest
 
 	// content is what is kept of each object.
@@ -199,7 +200,7 @@ func (s *State) Apply(e events.Event) ([]events.Key, error) {
 		return nil, fmt.Errorf("event %d (%s %s): %w", e.Sequence, e.Type, e.Key, err)
 	}
 	s.Version.Sequence, s.Time = e.Sequence, e.Time
-	s.Chain = routing.DigestOf(s.Chain[:], []byte(e.ID), []byte(e.Type), []byte(e.Key.String()), []byte(e.Time.Format(time.RFC3339Nano)), e.Data)
+	s.Chain = routing.DigestOf(s.Chain[:], []byte(e.ID), []byte(e.Type), []byte(e.Key.String()), []byte(e.Time.Format(time.RFC3339Nano)), e.Keyless())
 	return changed, nil
 }
 
