@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ func runLog(ctx context.Context, env *environment, flags *logFlags, args []strin
 		if q.Object, err = history.ParseObject(args[0]); err != nil {
 			return err
 		}
+	}
+	if flags.follow && flags.bundle != "" {
+		return errors.New("-f waits for what happens from now on, and nothing is ever added to a bundle: leave it out")
 	}
 	since, err := history.ParsePoint(flags.since, env.now())
 	if err != nil {

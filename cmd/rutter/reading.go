@@ -12,16 +12,39 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/bundle"
 	"github.com/rutter-gateway/rutter/events/natslog"
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// source says where a log is: one of the two.
-type source struct{ dataDir, natsURL string }
+// source says where a log is: one of the three.
+type source struct{ dataDir, natsURL, bundle string }
+
+// bind defines the flags that say where a log is.
+func (s *source) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&s.dataDir, "data-dir", "", "data directory `DIR` of rutter standalone, running or not, or of rutter import")
+	flags.StringVar(&s.natsURL, "nats-url", "", "NATS server `URL` that holds the log")
+	flags.StringVar(&s.bundle, "bundle", "", "`FILE` that rutter export wrote")
+}
+
+// check refuses all but one source.
+func (s *source) check() error {
+	given := 0
+	for _, value := range []string{s.dataDir, s.natsURL, s.bundle} {
+		if value != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		return errors.New("say where the log is: --data-dir DIR, --nats-url URL or --bundle FILE, one of them")
+	}
+	return nil
+}
 
 // reading holds the flags that all reading commands share.
 type reading struct {
@@ -32,8 +55,7 @@ type reading struct {
 
 func (r *reading) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&r.dataDir, "data-dir", "", "data directory of `rutter standalone`, running or not")
-	flags.StringVar(&r.natsURL, "nats-url", "", "NATS server that holds the log")
+	r.source.bind(flags)
 	flags.StringVarP(&r.output, "output", "o", "table", "table, json or yaml")
 	flags.BoolVar(&r.noColor, "no-color", false, "no colours, also on a terminal")
 }
@@ -61,8 +83,8 @@ func (r *reading) open(ctx context.Context, env *environment) (*history.History,
 
 // openLog opens the log that the flags name.
 func (r *reading) openLog(ctx context.Context, env *environment) (events.Log, error) {
-	if (r.dataDir == "") == (r.natsURL == "") {
-		return nil, errors.New("say where the log is: --data-dir DIR or --nats-url URL, one of the two")
+	if err := r.check(); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
@@ -102,7 +124,14 @@ func openLog(ctx context.Context, s source) (events.Log, error) {
 		}
 		return log, err
 	}
-	return natslog.Connect(ctx, natslog.Config{URL: s.natsURL, Name: "rutter", Logger: logger})
+	if s.bundle != "" {
+		return bundle.Open(s.bundle)
+	}
+	log, err := natslog.Connect(ctx, natslog.Config{URL: s.natsURL, Name: "rutter", Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("%w: is it running, is that its address, and may you use it?", err)
+	}
+	return log, nil
 }
 
 // at is what was published at T, which may be "" for now.

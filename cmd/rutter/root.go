@@ -47,6 +47,8 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newDiffCommand(env),
 		newExplainCommand(env),
 		newVerifyCommand(env),
+		newExportCommand(env),
+		newImportCommand(env),
 		newInitCommand(env),
 		newIngestCommand(env),
 		newProjectorCommand(env),

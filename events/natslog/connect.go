@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -65,9 +66,20 @@ func Connect(ctx context.Context, c Config) (*Log, error) {
 			return l, nil
 		}
 		if !pause(ctx, 500*time.Millisecond) {
-			return nil, fmt.Errorf("connect to NATS at %s: %w", c.URL, err)
+			return nil, fmt.Errorf("connect to NATS at %s: %w", redacted(c.URL), err)
 		}
 	}
+}
+
+// redacted are the addresses without the passwords and tokens in them.
+func redacted(urls string) string {
+	all := strings.Split(urls, ",")
+	for i, address := range all {
+		if _, host, ok := strings.Cut(address, "@"); ok {
+			all[i] = "…@" + host
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 func dial(url string, logger *slog.Logger, options ...nats.Option) (*Log, error) {

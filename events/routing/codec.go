@@ -60,6 +60,26 @@ func EncodeSnapshot(cluster string, s *Snapshot, maxBytes int) ([]events.Message
 	return messages, nil
 }
 
+// PartOf tells which part of a version a message of SNAPSHOTS is, from 0, and of how
+// many: 0 of 1 for one that carries no version.
+func PartOf(m events.Message) (index, parts int) {
+	index, err1 := strconv.Atoi(m.Header[headerChunk])
+	parts, err2 := strconv.Atoi(m.Header[headerChunks])
+	if err1 != nil || err2 != nil {
+		return 0, 1
+	}
+	return index, parts
+}
+
+// VersionOf is the version of which a message of SNAPSHOTS is a part; zero for none.
+func VersionOf(m events.Message) events.Version {
+	v, err := events.ParseVersion(m.Header[headerVersion])
+	if err != nil {
+		return events.Version{}
+	}
+	return v
+}
+
 // Assembler puts the messages of SNAPSHOTS together again.
 type Assembler struct {
 	chunks []events.Message

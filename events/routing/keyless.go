@@ -54,12 +54,15 @@ func (r *Receipt) Keyless(keep func(secret events.Key) bool) *Receipt {
 // private keys: as many as before, since each keeps its sequence. Those without any
 // are returned as they are, byte for byte.
 func KeylessMessages(messages []events.Message, keep func(secret events.Key) bool) ([]events.Message, error) {
-	first := messages[0]
-	var data []byte
-	for _, m := range messages {
+	first, data := messages[0], messages[0].Data
+	encoding := first.Header[headerEncoding]
+	if encoding == "" && len(messages) == 1 && keyless(data) {
+		return messages, nil
+	}
+	data = slices.Clip(data)
+	for _, m := range messages[1:] {
 		data = append(data, m.Data...)
 	}
-	encoding := first.Header[headerEncoding]
 	in, done, err := unpack(data, encoding)
 	if err != nil {
 		return nil, err
@@ -69,9 +72,7 @@ func KeylessMessages(messages []events.Message, keep func(secret events.Key) boo
 	if _, err := plain.ReadFrom(in); err != nil {
 		return nil, fmt.Errorf("message %d on %s: %w: %w", first.Sequence, first.Subject, ErrFormat, err)
 	}
-	// What is written as the name of a field is never part of a text, where the
-	// quotation marks are escaped.
-	if !bytes.Contains(plain.Bytes(), []byte(`"sealed":"`)) && !bytes.Contains(plain.Bytes(), []byte(`"lastSealed":"`)) {
+	if keyless(plain.Bytes()) {
 		return messages, nil
 	}
 	if data, err = keylessData(plain.Bytes(), first.Header[headerVersion] != "", keep); err != nil {
@@ -88,6 +89,12 @@ func KeylessMessages(messages []events.Message, keep func(secret events.Key) boo
 		out[i].Data = data[i*len(data)/len(out) : (i+1)*len(data)/len(out)]
 	}
 	return out, nil
+}
+
+// keyless tells whether JSON as it is stored has no private key. The name of a field
+// is never part of a text, where quotation marks are escaped.
+func keyless(plain []byte) bool {
+	return !bytes.Contains(plain, []byte(`"sealed":"`)) && !bytes.Contains(plain, []byte(`"lastSealed":"`))
 }
 
 func keylessData(plain []byte, version bool, keep func(secret events.Key) bool) ([]byte, error) {

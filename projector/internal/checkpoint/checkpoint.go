@@ -103,9 +103,12 @@ func get(ctx context.Context, bucket events.Bucket, name string, keep fold.Conte
 	return state, nil
 }
 
+// Name is under which name the state at a version is stored; names sort by sequence.
+func Name(v events.Version) string { return fmt.Sprintf("%s/%020d", v.Incarnation, v.Sequence) }
+
 // Put stores a state.
 func Put(ctx context.Context, bucket events.Bucket, s *fold.State) error {
-	name := fmt.Sprintf("%s/%020d", s.Version.Incarnation, s.Version.Sequence)
+	name := Name(s.Version)
 	data, encoding, err := routing.MarshalStream(s.Write)
 	if err == nil {
 		err = bucket.Put(ctx, name, append([]byte(encoding+"\n"), data...))

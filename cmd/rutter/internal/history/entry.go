@@ -101,7 +101,7 @@ func (j *journal) add(e events.Event) *Entry {
 
 func (j *journal) applied(entry *Entry, e events.Event) {
 	var next map[string]any
-	if err := json.Unmarshal(e.Data, &next); err != nil {
+	if err := json.Unmarshal(e.Keyless(), &next); err != nil { // no command prints a private key, even sealed
 		entry.Change, entry.Note = "updated", "cannot be read: "+err.Error()
 		return
 	}

@@ -18,7 +18,7 @@ type Point struct {
 	Version events.Version
 }
 
-// ParsePoint reads T: an RFC 3339 time, a duration ago (2h, 90s, 3d, with or
+// ParsePoint reads T: an RFC 3339 time, a duration ago (2h, 2h30m, 3d, with or
 // without " ago"), incarnation/sequence, or a sequence.
 func ParsePoint(s string, now time.Time) (Point, error) {
 	s = strings.TrimSpace(s)
@@ -40,14 +40,20 @@ func ParsePoint(s string, now time.Time) (Point, error) {
 	return Point{}, fmt.Errorf("%q is no point in time: give an RFC 3339 time (2026-11-01T12:00:00Z), a duration ago (2h), or a version (incarnation/sequence, or a sequence)", s)
 }
 
-// parseAgo reads a duration; days too, which [time.ParseDuration] does not know.
+// parseAgo reads a duration; in front days too, which [time.ParseDuration] does not know.
 func parseAgo(s string) (time.Duration, error) {
 	s = strings.TrimSpace(strings.TrimSuffix(s, "ago"))
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
+	days, rest, ok := strings.Cut(s, "d")
+	if !ok {
+		return time.ParseDuration(s)
 	}
-	return time.ParseDuration(s)
+	n, err := strconv.ParseUint(days, 10, 16)
+	d := time.Duration(n) * 24 * time.Hour
+	if err != nil || rest == "" {
+		return d, err
+	}
+	more, err := time.ParseDuration(rest)
+	return d + more, err
 }
 
 // At is the version at a point: that of the last event observed by then. The
