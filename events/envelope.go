@@ -13,7 +13,7 @@ type Type string
 
 // The event types. Their payloads: the object for applied, baseline and
 // deleted (its last state, as far as it is known); [EpochOpened]; [Sync]
-// for both sync types; [Verdict]; [TimeReached].
+// for both sync types; [Verdict]; [TimeReached]; [ActorObserved].
 const (
 	ObjectApplied  Type = "dev.rutter.object.applied"
 	ObjectDeleted  Type = "dev.rutter.object.deleted"
@@ -23,6 +23,7 @@ const (
 	TypeEpoch      Type = "dev.rutter.epoch.opened"
 	TypeTime       Type = "dev.rutter.time.reached"
 	TypeVerdict    Type = "dev.rutter.verdict"
+	TypeActor      Type = "dev.rutter.actor.observed"
 )
 
 // EnvelopeVersion is the version of the envelope that this build writes, in the
@@ -68,7 +69,7 @@ const (
 // Encode is the stored form of an event.
 func Encode(e Event) Message {
 	return Message{
-		Subject: Subject(e.Cluster, e.Key),
+		Subject: subjectOf(e),
 		ID:      e.ID,
 		Data:    e.Data,
 		Header: map[string]string{
@@ -119,7 +120,7 @@ func Decode(m Message) (Event, error) {
 	if e.ID == "" {
 		return bad(headerID, "is empty")
 	}
-	if want := Subject(e.Cluster, e.Key); want != m.Subject {
+	if want := subjectOf(e); want != m.Subject {
 		return bad(headerSubject, fmt.Sprintf("names %s, which belongs on %s", key, want))
 	}
 	return e, nil

@@ -81,6 +81,12 @@ func samples() map[string]events.Event {
 		"epoch.opened.endpoints": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamEndpoints), payload(events.EpochOpened{Epoch: 7, Holder: "ingest-0"})),
 		"epoch.opened.snapshots": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamSnapshots), payload(events.EpochOpened{Epoch: 7, Holder: "projector-0"})),
 		"time.reached":           event("time/1", events.TypeTime, events.Key{Resource: events.Secrets, Namespace: "shop", Name: "tls"}, payload(events.TimeReached{Time: at})),
+		"actor.observed": event("actor/0c9e", events.TypeActor, route, payload(events.ActorObserved{
+			User: "alice", Groups: []string{"shop", "system:authenticated"}, RequestUID: "0c9e", Operation: "UPDATE", UID: "6f1c", ResourceVersion: "40", Content: "ab12",
+		})),
+		"actor.observed.deletion": event("actor/77e1", events.TypeActor, route, payload(events.ActorObserved{
+			User: "system:serviceaccount:ci:deploy", RequestUID: "77e1", Operation: "DELETE", UID: "6f1c", ResourceVersion: "57", DryRun: true,
+		})),
 		"verdict": event("verdict/ab12", events.TypeVerdict, route, payload(events.Verdict{
 			Gateway: "shop/gw", Type: "type.googleapis.com/envoy.config.cluster.v3.Cluster", Name: "shop/cart/8080", Digest: "ab12", Reason: "bad \"value\"",
 		})),
@@ -173,7 +179,7 @@ func randomEvent(random *rand.Rand) events.Event {
 	pick := func(of ...string) string { return of[random.IntN(len(of))] }
 	return events.Event{
 		ID:   name() + "/" + name(),
-		Type: events.Type(pick(string(events.ObjectApplied), string(events.ObjectDeleted), string(events.TypeEpoch), string(events.TypeVerdict))),
+		Type: events.Type(pick(string(events.ObjectApplied), string(events.ObjectDeleted), string(events.TypeEpoch), string(events.TypeVerdict), string(events.TypeActor))),
 		Key: events.Key{
 			Resource:  pick(events.HTTPRoutes, events.EndpointSlices, events.Secrets, "sync", "epoch"),
 			Namespace: pick("", name()), Name: pick(name(), "events", "endpoints", "snapshots", events.EndpointSlices),

@@ -104,6 +104,29 @@ type TimeReached struct {
 	Time time.Time `json:"time"`
 }
 
+// ActorObserved is who asked the API server for a change, as an admission webhook saw
+// it: ahead of the change, which may still have been refused by somebody else, or have
+// come to nothing. It is joined to what was recorded when that is read, by the uid, by
+// the content, and by the resourceVersions before and after. Its key is that of the
+// object, its time that of the request.
+type ActorObserved struct {
+	User   string   `json:"user"`
+	Groups []string `json:"groups,omitempty"`
+	// RequestUID is that of the review, which the API server makes for each.
+	RequestUID string `json:"requestUID"`
+	// Operation is CREATE, UPDATE or DELETE; Subresource "" for the object as a whole.
+	Operation   string `json:"operation"`
+	Subresource string `json:"subresource,omitempty"`
+	// UID is that of the object, ResourceVersion the state of it that the change was to
+	// replace; "" for a creation.
+	UID             string `json:"uid"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// Content is [Content] of what the object was to become, in hex; "" for a deletion.
+	Content string `json:"content,omitempty"`
+	// DryRun requests change nothing.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
 // SyncKey is the key of the sync brackets of a resource.
 func SyncKey(resource string) Key { return Key{Resource: syncResource, Name: resource} }
 

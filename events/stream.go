@@ -6,12 +6,14 @@ import (
 )
 
 // Names of the streams. Each has one writing role: ingest writes EVENTS and
-// ENDPOINTS, the projector SNAPSHOTS, every xDS server RECEIPTS.
+// ENDPOINTS, the projector SNAPSHOTS, every xDS server RECEIPTS, and every ingest,
+// also one that stands by, ACTORS.
 const (
 	StreamEvents    = "EVENTS"
 	StreamEndpoints = "ENDPOINTS"
 	StreamSnapshots = "SNAPSHOTS"
 	StreamReceipts  = "RECEIPTS"
+	StreamActors    = "ACTORS"
 )
 
 // Message is one message of a stream, as stored.
@@ -48,7 +50,9 @@ type StreamConfig struct {
 }
 
 // Streams are the definitions of all streams of a cluster, with their default
-// retention: 30 days of EVENTS and SNAPSHOTS, 3 of ENDPOINTS, 7 of RECEIPTS.
+// retention: 30 days of EVENTS, SNAPSHOTS and ACTORS, 3 of ENDPOINTS, 7 of RECEIPTS.
+// What is written beside the routing drops its oldest when it is full: it never stops
+// what it is beside.
 func Streams(replicas int) []StreamConfig {
 	const day = 24 * time.Hour
 	return []StreamConfig{
@@ -56,6 +60,7 @@ func Streams(replicas int) []StreamConfig {
 		{Name: StreamEndpoints, Subjects: []string{endpointsPrefix + ">"}, MaxAge: 3 * day, Replicas: replicas},
 		{Name: StreamSnapshots, Subjects: []string{snapshotsPrefix + ">"}, MaxAge: 30 * day, Replicas: replicas},
 		{Name: StreamReceipts, Subjects: []string{receiptsPrefix + ">"}, MaxAge: 7 * day, MaxBytes: 1 << 30, Replicas: replicas, DiscardOld: true},
+		{Name: StreamActors, Subjects: []string{actorsPrefix + ">"}, MaxAge: 30 * day, MaxBytes: 1 << 30, Replicas: replicas, DiscardOld: true},
 	}
 }
 

@@ -12,14 +12,28 @@ const (
 	endpointsPrefix = "rutter.endpoints."
 	snapshotsPrefix = "rutter.snapshots."
 	receiptsPrefix  = "rutter.receipts."
+	actorsPrefix    = "rutter.actors."
 )
 
 // Subject is where an event about key goes:
 // rutter.events.<cluster>.<resource>.<namespace>.<name>, or under
 // rutter.endpoints. for an EndpointSlice. A dot inside a name is written "_",
 // which is legal in no Kubernetes name, so that [ParseSubject] can undo it.
-func Subject(cluster string, key Key) string {
-	return prefixOf(key) + token(cluster) + "." + token(key.Resource) + "." + token(orDash(key.Namespace)) + "." + token(key.Name)
+func Subject(cluster string, key Key) string { return prefixOf(key) + tokens(cluster, key) }
+
+// ActorSubject is where it is recorded who was seen asking for a change of key:
+// rutter.actors. and then as in [Subject].
+func ActorSubject(cluster string, key Key) string { return actorsPrefix + tokens(cluster, key) }
+
+func subjectOf(e Event) string {
+	if e.Type == TypeActor {
+		return ActorSubject(e.Cluster, e.Key)
+	}
+	return Subject(e.Cluster, e.Key)
+}
+
+func tokens(cluster string, key Key) string {
+	return token(cluster) + "." + token(key.Resource) + "." + token(orDash(key.Namespace)) + "." + token(key.Name)
 }
 
 // prefixOf is the stream's prefix for what concerns key: endpoints, their sync
@@ -35,10 +49,10 @@ func prefixOf(key Key) string {
 	}
 }
 
-// ParseSubject undoes [Subject].
+// ParseSubject undoes [Subject] and [ActorSubject].
 func ParseSubject(subject string) (cluster string, key Key, err error) {
 	rest, ok := subject, false
-	for _, prefix := range []string{eventsPrefix, endpointsPrefix, snapshotsPrefix} {
+	for _, prefix := range []string{eventsPrefix, endpointsPrefix, snapshotsPrefix, actorsPrefix} {
 		if rest, ok = strings.CutPrefix(subject, prefix); ok {
 			break
 		}

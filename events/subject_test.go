@@ -32,6 +32,20 @@ func TestSubjectNamesOneObject(t *testing.T) {
 	}
 }
 
+func TestWhoAskedIsRecordedBesideTheObject(t *testing.T) {
+	key := events.Key{Resource: "endpointslices", Namespace: "shop", Name: "a.b"}
+	got := events.ActorSubject("eu.west", key)
+	if want := "rutter.actors.eu_west.endpointslices.shop.a_b"; got != want {
+		t.Errorf("subject is %s, want %s", got, want)
+	}
+	if cluster, back, err := events.ParseSubject(got); err != nil || cluster != "eu.west" || back != key {
+		t.Errorf("%s is read as %s %s: %v", got, cluster, back, err)
+	}
+	if m := events.Encode(events.Event{ID: "a", Type: events.TypeActor, Cluster: "eu.west", Key: key}); m.Subject != got {
+		t.Errorf("it is stored on %s", m.Subject)
+	}
+}
+
 // Each stream takes its own guard, and nobody else's.
 func TestGuardLiesInItsStream(t *testing.T) {
 	prefixes := map[string]string{}

@@ -1,9 +1,11 @@
 // Package ingest turns what happens to configuration into events, and is the
-// only writer of EVENTS and ENDPOINTS.
+// only writer of EVENTS, ENDPOINTS and ACTORS.
 //
 //	directory of manifests ──manifests──► objects in force ──record──► fenced appends
 //	                                           ▲                           │
 //	                          index: what is recorded, folded from the log ◄┘
+//
+// Beside that an admission webhook may see who asks for changes (see actors.go).
 //
 // It promises that only real changes are recorded, each once, under one epoch at
 // a time; that every listing is bracketed by sync.started and sync.completed;

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/ingest/internal/admission"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
 	"github.com/rutter-gateway/rutter/ingest/internal/keypair"
 	"github.com/rutter-gateway/rutter/ingest/internal/record"
@@ -34,7 +35,9 @@ type Config struct {
 	// Receipts is where xDS servers report what Envoys refused, which becomes
 	// verdicts; nil for none.
 	Receipts events.Stream
-	Bucket   events.Bucket
+	// Actors is where it is seen who asks for changes; nil for nowhere.
+	Actors *Actors
+	Bucket events.Bucket
 	// Folded is up to which sequence of EVENTS those who fold it have a checkpoint.
 	// Where retention has removed more than that, everything is recorded again. Nil
 	// where nobody folds.
@@ -96,10 +99,14 @@ func newService(c Config, from origin) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
+	actors, err := newActors(c)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: %w", err)
+	}
 	c.Settings.Resources = from.resources()
 	c.Upkeep = cmp.Or(c.Upkeep, defaultUpkeep)
 	c.RelistAfter = cmp.Or(c.RelistAfter, defaultRelistAfter)
-	return &Service{Config: c, origin: from, sealer: sealer, metrics: m, waitsFor: "starting"}, nil
+	return &Service{Config: c, origin: from, sealer: sealer, metrics: m, actors: actors, waitsFor: "starting"}, nil
 }
 
 // Service records what happens to configuration.
@@ -108,6 +115,7 @@ type Service struct {
 	origin  origin
 	sealer  *keypair.Sealer
 	metrics *metrics
+	actors  *admission.Server
 
 	// Of the present epoch:
 	clusterUID        string
@@ -122,9 +130,8 @@ type Service struct {
 	waitsFor string // why Ready is not nil; "" when it is
 }
 
-// Run records until ctx ends. It returns an error when the log refuses for good
-// ([events.ErrFenced]: another ingest took over) or cannot be read.
-func (s *Service) Run(ctx context.Context) error {
+// epochs records in one epoch after the other until ctx ends.
+func (s *Service) epochs(ctx context.Context) error {
 	for {
 		err := s.epoch(ctx)
 		switch {

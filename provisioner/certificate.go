@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,20 +66,23 @@ func dataOf(secret *unstructured.Unstructured, key string) []byte {
 	return data
 }
 
-// keepServerCertificate sees until ctx ends that the xDS servers have a certificate.
-func (s *Service) keepServerCertificate(ctx context.Context) {
-	host, _, _ := net.SplitHostPort(s.Infra.XDSAddress) // as New has checked
+// keepServerCertificate sees until ctx ends that a server of this installation has a
+// certificate, and looks at it every so often. then, where it is not nil, is done each time.
+func (s *Service) keepServerCertificate(ctx context.Context, name, host string, every time.Duration, then func(context.Context) error) {
 	process.Retry(ctx, func(ctx context.Context) error {
 		for {
 			secret := &corev1.Secret{
 				TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, Type: corev1.SecretTypeTLS,
-				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: s.ServerSecret, Labels: map[string]string{infra.ManagedByLabel: infra.ManagedBy}},
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name, Labels: map[string]string{infra.ManagedByLabel: infra.ManagedBy}},
 			}
 			again, err := s.keepCertificate(ctx, secret, "", pki.Request{Server: true, Hosts: []string{host}})
-			if err != nil {
-				return fmt.Errorf("certificate of the xDS servers: %w", err)
+			if err == nil && then != nil {
+				err = then(ctx)
 			}
-			timer := time.NewTimer(min(again, checkEvery))
+			if err != nil {
+				return fmt.Errorf("certificate of %s: %w", host, err)
+			}
+			timer := time.NewTimer(min(again, every))
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
@@ -89,6 +91,6 @@ func (s *Service) keepServerCertificate(ctx context.Context) {
 			}
 		}
 	}, func(err error, retryCount int) {
-		s.Logger.Error("certificate is not renewed; trying again", "resource", secrets.Resource, "namespace", s.Namespace, "name", s.ServerSecret, "retryCount", retryCount, "error", err)
+		s.Logger.Error("certificate is not renewed; trying again", "resource", secrets.Resource, "namespace", s.Namespace, "name", name, "retryCount", retryCount, "error", err)
 	})
 }

@@ -86,6 +86,7 @@ func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	service, err := provisioner.New(provisioner.Config{
 		Snapshots: r, Client: r.client, Namespace: "default", ServerSecret: "rutter-xds-tls",
+		Webhook: provisioner.Webhook{Configuration: "rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
 		Infra: infra.Config{
 			EnvoyImage: "envoy:v1", RutterImage: "rutter:v1", XDSAddress: "rutter-xds.default.svc:18000",
 			DrainLeast: time.Second, DrainMost: time.Minute,
@@ -123,10 +124,14 @@ func (r *rig) resource(name string) dynamic.ResourceInterface {
 	groups := map[string]schema.GroupVersion{
 		"gateways": {Group: "gateway.networking.k8s.io", Version: "v1"}, "deployments": {Group: "apps", Version: "v1"},
 		"poddisruptionbudgets": {Group: "policy", Version: "v1"},
+		"validatingwebhookconfigurations": {Group: "admissionregistration.k8s.io", Version: "v1"},
 	}
 	group, ok := groups[name]
 	if !ok {
 		group = schema.GroupVersion{Version: "v1"}
+	}
+	if name == "validatingwebhookconfigurations" {
+		return r.client.Resource(group.WithResource(name))
 	}
 	return r.client.Resource(group.WithResource(name)).Namespace("default")
 }

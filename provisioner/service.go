@@ -31,6 +31,8 @@ type Config struct {
 	// Namespace is this installation's; ServerSecret is where the xDS servers find
 	// their certificate, in it.
 	Namespace, ServerSecret string
+	// Webhook gets a certificate too, and the API server is told whom to trust for it.
+	Webhook Webhook
 	// Authority reads the CA. It is asked anew each time.
 	Authority func() (*pki.Authority, error)
 	// CertificateLife is how long certificates are valid; 30 days when zero.
@@ -79,6 +81,8 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("provisioner: an incomplete configuration")
 	case c.Namespace == "" || c.ServerSecret == "" || c.Infra.EnvoyImage == "" || c.Infra.RutterImage == "":
 		return nil, errors.New("provisioner: a namespace, a Secret for xDS servers, and the images are needed")
+	case c.Webhook != (Webhook{}) && (c.Webhook.Configuration == "" || c.Webhook.Host == "" || c.Webhook.Secret == ""):
+		return nil, errors.New("provisioner: of a webhook the configuration, the host and the Secret are needed")
 	case c.Infra.DrainMost < c.Infra.DrainLeast:
 		return nil, errors.New("provisioner: draining takes at least longer than it takes at most")
 	}
@@ -116,7 +120,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.take(ctx); err != nil {
 		return s.ended(ctx, err)
 	}
-	running.Go(func() { s.keepServerCertificate(ctx) })
+	host, _, _ := net.SplitHostPort(s.Infra.XDSAddress) // as New has checked
+	running.Go(func() { s.keepServerCertificate(ctx, s.ServerSecret, host, checkEvery, nil) })
+	if w := s.Webhook; w != (Webhook{}) {
+		running.Go(func() { s.keepServerCertificate(ctx, w.Secret, w.Host, trustEvery, s.trust) })
+	}
 	s.setReady(errNotBuilt)
 	stop, err := s.watch(ctx)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/internal/tlsdir"
 )
 
 // TestARealEnvoyProvesItsGatewayByItsCertificate has all of it as in a cluster: the
@@ -40,7 +41,7 @@ func TestARealEnvoyProvesItsGatewayByItsCertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		for name, data := range map[string][]byte{certificateFile: p.Certificate, keyFile: p.Key, authorityFile: authority.PEM} {
+		for name, data := range map[string][]byte{tlsdir.CertificateFile: p.Certificate, tlsdir.KeyFile: p.Key, tlsdir.AuthorityFile: authority.PEM} {
 			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -28,6 +28,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
+	"github.com/rutter-gateway/rutter/internal/tlsdir"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
 )
 
@@ -95,9 +96,9 @@ func (a *authority) install(dir string) {
 		a.t.Fatal(err)
 	}
 	for name, block := range map[string]*pem.Block{
-		authorityFile:   {Type: "CERTIFICATE", Bytes: a.cert.Raw},
-		keyFile:         {Type: "PRIVATE KEY", Bytes: der},
-		certificateFile: {Type: "CERTIFICATE", Bytes: cert.Raw},
+		tlsdir.AuthorityFile:   {Type: "CERTIFICATE", Bytes: a.cert.Raw},
+		tlsdir.KeyFile:         {Type: "PRIVATE KEY", Bytes: der},
+		tlsdir.CertificateFile: {Type: "CERTIFICATE", Bytes: cert.Raw},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			a.t.Fatal(err)
@@ -172,7 +173,7 @@ func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Half of a change does no harm.
-	if err := os.WriteFile(filepath.Join(dir, keyFile), []byte("half"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, tlsdir.KeyFile), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := asks(t, server.address, before.client(before, testGateway), testGateway); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest"
 	"github.com/rutter-gateway/rutter/internal/process"
+	"github.com/rutter-gateway/rutter/internal/tlsdir"
 	"github.com/rutter-gateway/rutter/projector"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
@@ -20,6 +22,7 @@ import (
 // ingestOptions are the flags of ingest.
 type ingestOptions struct {
 	source, recipientFile, replaces string
+	actorsListen, actorsTLSDir      string
 	api                             apiFlags
 	settings                        events.Settings
 }
@@ -42,15 +45,21 @@ One ingest writes at a time. A second one stands by, and takes over 300 ms after
 has fallen silent: it then lists everything and records what differs.
 
 Deletions that were not seen to happen are held while there are so many that they may be a
-mistake. The GatewayClass says so, and how to confirm them.`,
+mistake. The GatewayClass says so, and how to confirm them.
+
+With --actors-listen it serves an admission webhook, at ` + "`" + ` + ingest.ActorsPath + ` + "`" + `, that allows everything and
+records in ACTORS who asks for which change. Every ingest serves it, also one that stands by.`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			recorded, err := o.config()
 			if err != nil {
 				return err
 			}
+			if (o.actorsListen == "") != (o.actorsTLSDir == "") {
+				return errors.New("--actors-listen and --actors-tls-dir belong together")
+			}
 			return process.Run(cmd.Context(), c, func(ctx context.Context, p *process.Process) error {
-				return p.OnLog(ctx, func(ctx context.Context, s *process.Session) error { return runIngest(ctx, p, s, recorded) })
+				return p.OnLog(ctx, func(ctx context.Context, s *process.Session) error { return runIngest(ctx, p, s, recorded, &o) })
 			})
 		},
 	}
@@ -64,6 +73,8 @@ mistake. The GatewayClass says so, and how to confirm them.`,
 	flags.StringVar(&o.settings.ListenAddress, "listen-address", "0.0.0.0", "the address on which Envoys listen")
 	flags.BoolVar(&o.settings.Provisioned, "provisioned", false, "a provisioner makes Envoys and a Service for each Gateway")
 	flags.StringVar(&o.replaces, "replaces-cluster", "", "the uid of the namespace kube-system of the cluster that was recorded under this name before, where this one takes its place")
+	flags.StringVar(&o.actorsListen, "actors-listen", "", "HOST:PORT of the admission webhook that sees who asks for changes (default: nobody is seen)")
+	flags.StringVar(&o.actorsTLSDir, "actors-tls-dir", "", "directory with tls.crt and tls.key of that webhook; they may come later, and are read again when they change")
 	return cmd
 }
 
@@ -93,8 +104,17 @@ func (o *ingestOptions) config() (ingest.Config, error) {
 	return out, nil
 }
 
-func runIngest(ctx context.Context, p *process.Process, s *process.Session, c ingest.Config) error {
+func runIngest(ctx context.Context, p *process.Process, s *process.Session, c ingest.Config, o *ingestOptions) error {
 	var err error
+	if o.actorsListen != "" {
+		listener, err := net.Listen("tcp", o.actorsListen)
+		if err != nil {
+			return fmt.Errorf("listen for the API server: %w", err)
+		}
+		defer listener.Close()
+		c.Actors = &ingest.Actors{Listener: listener, TLS: tlsdir.New(o.actorsTLSDir, false, p.Logger).Server(), Stream: s.Streams[events.StreamActors]}
+		p.Logger.Info("who asks for changes is seen", "address", listener.Addr().String())
+	}
 	if c.Bucket, err = s.Log.Bucket(ctx, ingest.IndexBucket); err != nil {
 		return err
 	}

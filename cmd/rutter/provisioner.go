@@ -37,7 +37,7 @@ func newProvisionerCommand(env *environment) *cobra.Command {
 		Short: "Service: build Envoys, a Service and certificates for each Gateway in Kubernetes",
 		Long: `Service: build in Kubernetes what the Envoys of each Gateway need, as SNAPSHOTS say: a Deployment,
 a Service, a ServiceAccount, a PodDisruptionBudget, a bootstrap and a certificate; and the
-certificate of the xDS servers.`,
+certificates of the xDS servers and of ingest's webhook.`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.Infra.PullPolicy, f.Infra.ServiceType = corev1.PullPolicy(pullPolicy), corev1.ServiceType(serviceType)
@@ -52,6 +52,9 @@ certificate of the xDS servers.`,
 	flags.StringVar(&f.Namespace, "namespace", "", "the namespace of this installation")
 	flags.StringVar(&f.caDir, "ca-dir", "", "directory with tls.crt and tls.key of the CA")
 	flags.StringVar(&f.ServerSecret, "xds-tls-secret", "rutter-xds-tls", "the Secret, in the namespace, in which the xDS servers find their certificate")
+	flags.StringVar(&f.Webhook.Configuration, "webhook-configuration", "", "the ValidatingWebhookConfiguration by which ingest sees who asks for changes (default: there is none)")
+	flags.StringVar(&f.Webhook.Host, "webhook-host", "", "the host by which the API server reaches that webhook")
+	flags.StringVar(&f.Webhook.Secret, "webhook-tls-secret", "", "the Secret, in the namespace, in which that webhook finds its certificate")
 	flags.StringVar(&f.Infra.XDSAddress, "xds-address", "", "HOST:PORT at which Envoys find the xDS servers")
 	flags.StringVar(&f.Infra.EnvoyImage, "envoy-image", "", "the image of Envoy")
 	flags.StringVar(&f.Infra.RutterImage, "rutter-image", "", "the image of Rutter, for the agent beside each Envoy")

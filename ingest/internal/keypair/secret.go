@@ -17,7 +17,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 
 	"filippo.io/age"
 	corev1 "k8s.io/api/core/v1"
@@ -49,11 +48,28 @@ func NewSealer(recipient string) (*Sealer, error) {
 // base64, no stringData). A bad key pair is a KeyPair.Problem; the error is for
 // a Secret that cannot be read at all and for sealing.
 func (s *Sealer) Secret(o map[string]any) (events.Secret, error) {
-	data, err := decodeData(o)
+	out, key, err := public(o)
+	if err == nil && out.KeyPair != nil && out.KeyPair.Problem == "" {
+		out.KeyPair.SealedKey, err = s.seal(key)
+	}
 	if err != nil {
 		return events.Secret{}, err
 	}
-	out := events.Secret{APIVersion: "v1", Kind: "Secret", Data: map[string][]byte{}}
+	return out, nil
+}
+
+// Public is the recorded form of a Secret less the sealed key: what [Hash] is over.
+func Public(o map[string]any) (events.Secret, error) {
+	out, _, err := public(o)
+	return out, err
+}
+
+func public(o map[string]any) (out events.Secret, key []byte, err error) {
+	data, err := decodeData(o)
+	if err != nil {
+		return events.Secret{}, nil, err
+	}
+	out = events.Secret{APIVersion: "v1", Kind: "Secret", Data: map[string][]byte{}}
 	out.Metadata, _ = normalize.Object(events.Secrets, o)["metadata"].(map[string]any)
 	out.Type, _ = o["type"].(string)
 	for _, public := range []string{corev1.TLSCertKey, caCert} {
@@ -63,16 +79,10 @@ func (s *Sealer) Secret(o map[string]any) (events.Secret, error) {
 	}
 	cert, hasCert := data[corev1.TLSCertKey]
 	key, hasKey := data[corev1.TLSPrivateKeyKey]
-	if !hasCert && !hasKey {
-		return out, nil
+	if hasCert || hasKey {
+		out.KeyPair = inspect(cert, key)
 	}
-	out.KeyPair = inspect(cert, key)
-	if out.KeyPair.Problem == "" {
-		if out.KeyPair.SealedKey, err = s.seal(key); err != nil {
-			return events.Secret{}, err
-		}
-	}
-	return out, nil
+	return out, key, nil
 }
 
 // decodeData reads the data of a Secret. Its error names no value.
@@ -103,16 +113,10 @@ func (s *Sealer) seal(key []byte) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-// Hash tells whether two recorded Secrets say the same. Sealing is randomised,
-// so the sealed key is left out: the fingerprint stands for it, because a key
-// is sealed only when it belongs to that certificate.
+// Hash tells whether two recorded Secrets say the same, whatever their sealed keys:
+// the fingerprint stands for a key, which is sealed only when it belongs to that
+// certificate.
 func Hash(s events.Secret) (routing.Digest, error) {
-	if s.KeyPair != nil {
-		pair := *s.KeyPair
-		pair.SealedKey = nil
-		s.KeyPair = &pair
-	}
-	s.Metadata = maps.Clone(s.Metadata)
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return routing.Digest{}, fmt.Errorf("encode secret: %w", err)

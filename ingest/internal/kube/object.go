@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
@@ -135,6 +136,20 @@ func (f *follower) define(o *observed.Object) {
 
 func (f *follower) keyOf(meta metav1.Object) events.Key {
 	return events.Key{Resource: f.resource, Namespace: meta.GetNamespace(), Name: meta.GetName()}
+}
+
+// Observed is an object that somebody else has got of the API server, in the form in
+// which it is handed on; false where it is none that is recorded.
+func Observed(resource schema.GroupResource, object *unstructured.Unstructured) (observed.Object, bool, error) {
+	k, ok := kindOf(resource.Resource)
+	if !ok || k.Group != resource.Group || k.resource == events.EndpointSlices {
+		return observed.Object{}, false, nil
+	}
+	o, err := observe(k, object)
+	if k.resource == events.CustomResourceDefinitions && !isDefinition(o.Key) {
+		return observed.Object{}, false, nil
+	}
+	return o, err == nil, err
 }
 
 // observe is an object as it is handed on.

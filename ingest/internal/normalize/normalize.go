@@ -14,7 +14,6 @@
 package normalize
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -84,22 +83,5 @@ func JSON(o map[string]any) ([]byte, error) {
 	return out, nil
 }
 
-// Hash tells whether two recorded objects say the same: the SHA-256 of the
-// payload, without the metadata that is assigned to an object rather
-// than written by anyone (uid, resourceVersion, generation, creationTimestamp,
-// managedFields).
-func Hash(o map[string]any) (routing.Digest, error) {
-	if metadata, ok := o["metadata"].(map[string]any); ok {
-		metadata = maps.Clone(metadata)
-		for _, assigned := range []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"} {
-			delete(metadata, assigned)
-		}
-		o = maps.Clone(o)
-		o["metadata"] = metadata
-	}
-	payload, err := JSON(o)
-	if err != nil {
-		return routing.Digest{}, err
-	}
-	return sha256.Sum256(payload), nil
-}
+// Hash tells whether two recorded objects say the same: see [events.Content].
+func Hash(o map[string]any) (routing.Digest, error) { return events.Content(o) }

@@ -1,0 +1,78 @@
+package provisioner_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rutter-gateway/rutter/internal/gwtest"
+	"github.com/rutter-gateway/rutter/internal/pki"
+)
+
+const webhookConfiguration = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: rutter-actors}
+webhooks:
+- name: actors.rutter.dev
+  clientConfig: {service: {namespace: default, name: rutter-actors, path: /observe}}
+  rules: [{apiGroups: [gateway.networking.k8s.io], apiVersions: [v1], operations: ["*"], resources: [httproutes]}]
+  sideEffects: NoneOnDryRun
+  admissionReviewVersions: [v1]
+  failurePolicy: Ignore
+`
+
+func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
+	r := newRig(t)
+	r.publish(fleet{"default/gw": r.gateway("gw")})
+	const resource, name = "validatingwebhookconfigurations", "rutter-actors"
+	stop := r.start()
+	r.eventually("secrets", "rutter-actors-tls", func(o *unstructured.Unstructured) error {
+		c, err := certificate(o)
+		if err != nil {
+			return err
+		}
+		return c.Leaf.VerifyHostname("rutter-actors.default.svc")
+	}) // there is no configuration, and that is no trouble
+	stop()
+
+	_, err := r.resource(resource).Create(t.Context(), &unstructured.Unstructured{Object: gwtest.Objects(t, webhookConfiguration)[0]}, metav1.CreateOptions{})
+	must(t, err)
+	trusts := func(o *unstructured.Unstructured) error {
+		webhooks, _, _ := unstructured.NestedSlice(o.Object, "webhooks")
+		text, _, _ := unstructured.NestedString(webhooks[0].(map[string]any), "clientConfig", "caBundle")
+		if got, err := base64.StdEncoding.DecodeString(text); err != nil || !bytes.Equal(got, r.ca.Certificate) {
+			return fmt.Errorf("it trusts %q: %w", got, errors.Join(err, errors.New("another CA")))
+		}
+		return nil
+	}
+	serve := func() {
+		t.Helper()
+		r.republish()
+		stop := r.start()
+		r.eventually(resource, name, trusts)
+		stop()
+	}
+	serve()
+	t.Run("what is applied over it comes back", func(t *testing.T) {
+		_, err := r.resource(resource).Patch(t.Context(), name, types.JSONPatchType, []byte(`[{"op":"remove","path":"/webhooks/0/clientConfig/caBundle"}]`), metav1.PatchOptions{})
+		must(t, err)
+		serve()
+	})
+	t.Run("a new CA signs a new certificate", func(t *testing.T) {
+		before, err := r.get("secrets", "rutter-actors-tls")
+		must(t, err)
+		r.ca, err = pki.NewAuthority(*r.now.Load())
+		must(t, err)
+		serve()
+		if after, err := r.get("secrets", "rutter-actors-tls"); err != nil || after.GetResourceVersion() == before.GetResourceVersion() {
+			t.Errorf("the certificate is the old one: %v", err)
+		}
+	})
+}
