@@ -23,7 +23,7 @@ webhooks:
 - name: actors.rutter.dev
   clientConfig: {service: {namespace: default, name: rutter-actors, path: /observe}}
   rules: [{apiGroups: [gateway.networking.k8s.io], apiVersions: [v1], operations: ["*"], resources: [httproutes]}]
-  sideEffects: NoneOnDryRun
+  sideEffects: None
   admissionReviewVersions: [v1]
   failurePolicy: Ignore
 `

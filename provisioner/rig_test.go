@@ -123,7 +123,7 @@ func (r *rig) gateway(name string) *routing.Infrastructure {
 func (r *rig) resource(name string) dynamic.ResourceInterface {
 	groups := map[string]schema.GroupVersion{
 		"gateways": {Group: "gateway.networking.k8s.io", Version: "v1"}, "deployments": {Group: "apps", Version: "v1"},
-		"poddisruptionbudgets": {Group: "policy", Version: "v1"},
+		"poddisruptionbudgets":            {Group: "policy", Version: "v1"},
 		"validatingwebhookconfigurations": {Group: "admissionregistration.k8s.io", Version: "v1"},
 	}
 	group, ok := groups[name]

@@ -145,10 +145,6 @@ const (
 )
 
 func logRow(e *history.Entry) []display.Cell {
-	by := e.By
-	if by == "" {
-		by = "-" // the log does not say who
-	}
 	fields := e.Note
 	if len(e.Fields) > 0 {
 		suffix := ""
@@ -168,6 +164,6 @@ func logRow(e *history.Entry) []display.Cell {
 	colour := map[string]display.Colour{"created": display.Good, "deleted": display.Bad, "refused": display.Bad}[e.Change]
 	return []display.Cell{
 		{Text: fmt.Sprint(e.Sequence)}, {Text: e.Time.UTC().Format(time.RFC3339)}, {Text: e.Change, Colour: colour}, {Text: e.Object},
-		{Text: by}, {Text: display.Short(fields, fieldsWidth)}, routing,
+		{Text: e.Who()}, {Text: display.Short(fields, fieldsWidth)}, routing,
 	}
 }

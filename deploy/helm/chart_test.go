@@ -62,6 +62,12 @@ func variants() map[string][]string {
 		"default":       nil,
 		"external-nats": {"--set", "nats.url=tls://nats.example:4222,nats.credentialsSecret=creds,nats.tlsSecret=tls", "--show-only", "templates/projector.yaml"},
 		"three-nats":    {"--set", "nats.replicas=3,nats.storage.className=fast", "--show-only", "templates/nats.yaml"},
+		"no-actors": {
+			"--set", "actors.enabled=false", "--show-only", "templates/ingest.yaml", "--show-only", "templates/provisioner.yaml",
+		},
+		"some-actors": {
+			"--set-json", `actors.namespaceSelector={"matchLabels":{"team":"edge"}}`, "--show-only", "templates/actors.yaml",
+		},
 		"other-values": {
 			"--set", "envoy.listenAddress=::,envoy.serviceType=ClusterIP,envoy.replicas=2,gatewayClass.name=edge,image.repository=registry.example/rutter,image.tag=v1",
 			"--set-json", `gatewayClass.parameters={"proxy":{"replicas":2},"accessLog":{"sink":"None"},"tenancy":{"mode":"namespace"}}`,
@@ -94,7 +100,7 @@ func TestTheChartIsWithoutFault(t *testing.T) {
 		t.Errorf("%s%v", out, err)
 	}
 	for _, values := range []string{
-		"nats.replicas=2", "envoy.serviceType=ExternalName", "unknown=1", "clusterName=A b", "log.level=loud", "xdsServer.port=0", "gatewayClass.controllerName=rutter", "envoy.drain.most=soon",
+		"nats.replicas=2", "envoy.serviceType=ExternalName", "unknown=1", "clusterName=A b", "log.level=loud", "xdsServer.port=0", "gatewayClass.controllerName=rutter", "envoy.drain.most=soon", "actors.enabled=perhaps",
 	} {
 		if _, err := helm(t, "template", "rutter", "rutter", "--set", values); err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%s is taken: %v", values, err)

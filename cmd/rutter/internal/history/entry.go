@@ -20,6 +20,10 @@ type Entry struct {
 	Object string `json:"object"`
 	// By is the field manager that wrote last; "" where the log does not tell.
 	By string `json:"by,omitempty"`
+	// Actor is who was seen asking for the change. NobodySeen is set where somebody looks
+	// who asks for changes, and saw nobody ask for this one.
+	Actor      *Actor `json:"actor,omitempty"`
+	NobodySeen bool   `json:"nobodySeen,omitempty"`
 	// Fields are those that differ from what was recorded of the object before;
 	// only of an updated or replaced one.
 	Fields []Field `json:"fields,omitempty"`
@@ -29,6 +33,8 @@ type Entry struct {
 	Routing *Effect `json:"routing,omitempty"`
 	// RoutingUnknown is set where that is no longer kept.
 	RoutingUnknown bool `json:"routingUnknown,omitempty"`
+
+	asked *asked // nil where nobody can be seen asking
 }
 
 // Query says which entries are wanted.
@@ -46,10 +52,12 @@ type Query struct {
 type journal struct {
 	query Query
 	last  map[events.Key]map[string]any
+	// deleting are the requests for deletions that finalizers put off.
+	deleting map[events.Key]*asked
 }
 
 func newJournal(q Query) *journal {
-	return &journal{query: q, last: map[events.Key]map[string]any{}}
+	return &journal{query: q, last: map[events.Key]map[string]any{}, deleting: map[events.Key]*asked{}}
 }
 
 // add is the entry of an event, or nil where it is of no interest.
@@ -64,10 +72,9 @@ func (j *journal) add(e events.Event) *Entry {
 		j.applied(entry, e)
 	case events.ObjectBaseline:
 		j.applied(entry, e)
-		entry.Change, quiet = "baseline", true
+		entry.Change, entry.asked, quiet = "baseline", nil, true
 	case events.ObjectDeleted:
-		entry.Change = "deleted"
-		delete(j.last, e.Key)
+		j.deleted(entry, e)
 	case events.TypeSyncStart:
 		entry.Change, quiet = "listing", true
 	case events.TypeSyncDone:
@@ -96,6 +103,7 @@ func (j *journal) add(e events.Event) *Entry {
 	if quiet && !j.query.All || e.Sequence < j.query.From {
 		return nil
 	}
+	entry.asked.settle()
 	return entry
 }
 
@@ -107,7 +115,10 @@ func (j *journal) applied(entry *Entry, e events.Event) {
 	}
 	before, known := j.last[e.Key]
 	j.last[e.Key] = next
-	entry.By = manager(next)
+	entry.By, entry.asked = manager(next), askedFor(e, before, next)
+	if entry.asked.deletion() {
+		j.deleting[e.Key] = entry.asked
+	}
 	switch {
 	case !known:
 		entry.Change = "created"
@@ -116,6 +127,16 @@ func (j *journal) applied(entry *Entry, e events.Event) {
 	default:
 		entry.Change, entry.Fields = "updated", compare(before, next)
 	}
+}
+
+// deleted was asked for when the deletion was put off, if it was.
+func (j *journal) deleted(entry *Entry, e events.Event) {
+	entry.Change, entry.asked = "deleted", askedToDelete(e, j.last[e.Key])
+	if before := j.deleting[e.Key]; before != nil && entry.asked != nil && before.uid == entry.asked.uid {
+		entry.asked = before
+	}
+	delete(j.last, e.Key)
+	delete(j.deleting, e.Key)
 }
 
 // Entries are the entries of interest, oldest first, and the sequence of EVENTS
@@ -138,6 +159,9 @@ func (h *History) entries(ctx context.Context, q Query) ([]*Entry, *journal, uin
 	})
 	if err == nil {
 		err = h.addEffects(ctx, entries)
+	}
+	if err == nil {
+		err = h.AddActors(ctx, entries)
 	}
 	return entries, j, last, err
 }

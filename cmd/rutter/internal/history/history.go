@@ -13,7 +13,9 @@ import (
 // History is the log of one cluster, for reading.
 type History struct {
 	events, snapshots events.Stream
-	bucket            events.Bucket
+	// actors is nil where nobody ever looked who asks for changes.
+	actors events.Stream
+	bucket events.Bucket
 }
 
 // Open opens the streams. The error says when nothing was ever recorded there.
@@ -30,6 +32,11 @@ func Open(ctx context.Context, log events.Log) (*History, error) {
 		}
 	}
 	var err error
+	if h.actors, err = log.Stream(ctx, events.StreamConfig{Name: events.StreamActors}); errors.Is(err, events.ErrNotFound) {
+		h.actors = nil
+	} else if err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
 	if h.bucket, err = log.Bucket(ctx, routing.CheckpointBucket); err != nil {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
