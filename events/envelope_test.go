@@ -82,10 +82,10 @@ func samples() map[string]events.Event {
 		"epoch.opened.snapshots": event("epoch/7", events.TypeEpoch, events.EpochKey(events.StreamSnapshots), payload(events.EpochOpened{Epoch: 7, Holder: "projector-0"})),
 		"time.reached":           event("time/1", events.TypeTime, events.Key{Resource: events.Secrets, Namespace: "shop", Name: "tls"}, payload(events.TimeReached{Time: at})),
 		"actor.observed": event("actor/0c9e", events.TypeActor, route, payload(events.ActorObserved{
-			User: "alice", Groups: []string{"shop", "system:authenticated"}, RequestUID: "0c9e", Operation: "UPDATE", UID: "6f1c", ResourceVersion: "40", Content: "ab12",
+			User: "alice", Groups: []string{"shop", "system:authenticated"}, RequestUID: "0c9e", Operation: "UPDATE", UID: "6f1c", ResourceVersion: "40", Before: "cd34", Content: "ab12",
 		})),
 		"actor.observed.deletion": event("actor/77e1", events.TypeActor, route, payload(events.ActorObserved{
-			User: "system:serviceaccount:ci:deploy", RequestUID: "77e1", Operation: "DELETE", UID: "6f1c", ResourceVersion: "57", DryRun: true,
+			User: "system:serviceaccount:ci:deploy", RequestUID: "77e1", Operation: "DELETE", UID: "6f1c", ResourceVersion: "57", Before: "ab12", DryRun: true,
 		})),
 		"verdict": event("verdict/ab12", events.TypeVerdict, route, payload(events.Verdict{
 			Gateway: "shop/gw", Type: "type.googleapis.com/envoy.config.cluster.v3.Cluster", Name: "shop/cart/8080", Digest: "ab12", Reason: "bad \"value\"",

@@ -121,7 +121,9 @@ type ActorObserved struct {
 	// replace; "" for a creation.
 	UID             string `json:"uid"`
 	ResourceVersion string `json:"resourceVersion,omitempty"`
-	// Content is [Content] of what the object was to become, in hex; "" for a deletion.
+	// Before and Content are [Content] of what the object was and of what it was to become,
+	// in hex; "" where it was not, or was to be no longer.
+	Before  string `json:"before,omitempty"`
 	Content string `json:"content,omitempty"`
 	// DryRun requests change nothing.
 	DryRun bool `json:"dryRun,omitempty"`

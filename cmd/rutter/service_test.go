@@ -61,16 +61,28 @@ func (s *service) eventually(path string, code int, text string) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for ; ; <-tick.C {
-		response, err := http.Get(s.url + path)
-		must(s.t, err)
-		body, err := io.ReadAll(response.Body)
-		must(s.t, err)
-		must(s.t, response.Body.Close())
-		if response.StatusCode == code && strings.Contains(string(body), text) {
+		status, body := s.get(path)
+		if status == code && strings.Contains(body, text) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s is never answered with %d %q; last with %d %q", path, code, text, response.StatusCode, body)
+			s.t.Fatalf("%s is never answered with %d %q; last with %d %q", path, code, text, status, body)
 		}
 	}
+}
+
+func (s *service) get(path string) (code int, body string) {
+	s.t.Helper()
+	response, err := http.Get(s.url + path)
+	must(s.t, err)
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	must(s.t, err)
+	return response.StatusCode, string(data)
+}
+
+func (s *service) metrics() string {
+	s.t.Helper()
+	_, body := s.get("/metrics")
+	return body
 }

@@ -60,7 +60,7 @@ func (r *Reviewer) Event(request *admissionv1.AdmissionRequest) (events.Event, e
 		DryRun: request.DryRun != nil && *request.DryRun,
 	}
 	if before != nil {
-		seen.ResourceVersion = before.version
+		seen.ResourceVersion, seen.Before = before.version, hex.EncodeToString(before.content[:])
 	}
 	if after != nil {
 		if before != nil && before.content == after.content {

@@ -1,11 +1,13 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,20 +23,36 @@ type Actor struct {
 	// RequestUID is that of the review of the request.
 	RequestUID string `json:"requestUID,omitempty"`
 	// AnyOf are several who asked for the same, of whom it was one; nothing tells which.
-	// The rest is empty then.
+	// User, Groups and RequestUID are empty then.
 	AnyOf []Actor `json:"anyOf,omitempty"`
+	// Before are others who changed the object since it was recorded before, where several
+	// changes are recorded as one; BeforeUnseen says that somebody did who was not seen.
+	Before       []Actor `json:"before,omitempty"`
+	BeforeUnseen bool    `json:"beforeUnseen,omitempty"`
 }
 
 // String is the user, or all who come into question.
 func (a *Actor) String() string {
-	names := []string{a.User}
+	out := a.User
 	if len(a.AnyOf) > 0 {
-		names = names[:0]
-		for _, one := range a.AnyOf {
-			names = append(names, one.User)
-		}
+		out = users(a.AnyOf, " or ")
 	}
-	return strings.Join(names, " or ")
+	before := users(a.Before, ", ")
+	if a.BeforeUnseen { // ahead of all who were
+		before = strings.TrimSuffix("somebody, "+before, ", ")
+	}
+	if before != "" {
+		out = before + ", then " + out
+	}
+	return out
+}
+
+func users(list []Actor, separator string) string {
+	var names []string
+	for _, one := range list {
+		names = append(names, one.User)
+	}
+	return strings.Join(names, separator)
 }
 
 // Who is who was seen asking for the change, and by which field manager, in short.
@@ -65,20 +83,24 @@ type asked struct {
 	// of to, to which it led.
 	from, to uint64
 	at       time.Time
-	// object is what content is made of, once that is wanted.
-	object map[string]any
+	// object is what content is made of, and replaced what before is, once they are wanted.
+	object, replaced map[string]any
+	// before is what is recorded of the object before; "" for nothing.
+	before string
+	// seen are all who asked for something in that time.
+	seen []request
+}
+
+// request is one that was seen.
+type request struct {
+	*events.ActorObserved
+	version uint64
+	at      time.Time
 }
 
 // nearby is how far a request and its change may be apart, by the clocks of whoever
 // saw them.
 const nearby = time.Minute
-
-// meets tells whether a request may have led to the change.
-func (a *asked) meets(seen *events.ActorObserved, at time.Time) bool {
-	version := versionOf(seen.ResourceVersion)
-	return seen.UID == a.uid && !seen.DryRun && seen.Content == a.content && (seen.Operation == "DELETE") == a.deletion() &&
-		a.from <= version && version < a.to && at.Sub(a.at).Abs() <= nearby
-}
 
 // askedFor is what tells who asked that an object became next; before is nil where it
 // was not recorded.
@@ -91,19 +113,30 @@ func askedFor(e events.Event, before, next map[string]any) *asked {
 		}
 	}
 	out.object = next
+	if out.from > 0 {
+		out.replaced = before
+	}
 	return out
 }
 
-// settle finds out the content.
+// settle finds out the contents.
 func (a *asked) settle() {
 	if a == nil || a.object == nil {
 		return
 	}
-	content, err := events.Content(a.object)
+	a.content = contentOf(a.object)
+	if a.replaced != nil {
+		a.before = contentOf(a.replaced)
+	}
+	a.object, a.replaced = nil, nil
+}
+
+func contentOf(object map[string]any) string {
+	content, err := events.Content(object)
 	if err != nil { // it came from JSON
 		panic(fmt.Sprintf("history: %v", err))
 	}
-	a.content, a.object = hex.EncodeToString(content[:]), nil
+	return hex.EncodeToString(content[:])
 }
 
 // deletion tells whether it is a deletion that was asked for.
@@ -264,33 +297,86 @@ func decodeActor(m events.Message) (*events.ActorObserved, time.Time, error) {
 	return seen, e.Time, nil
 }
 
-// take joins one who was seen. The last request of a user counts: those before it met
-// a conflict and were made again.
+// take joins one who was seen to the entries that he may have asked for: between two
+// states of an object, and not too far off.
 func (a actors) take(seen *events.ActorObserved, at time.Time) {
+	if seen.DryRun {
+		return
+	}
 	entries := a[seen.UID]
-	version := versionOf(seen.ResourceVersion)
-	first, _ := slices.BinarySearchFunc(entries, version, ledBeyond)
+	r := request{seen, versionOf(seen.ResourceVersion), at}
+	first, _ := slices.BinarySearchFunc(entries, r.version, ledBeyond)
 	for _, e := range entries[first:] {
-		if e.asked.from > version {
+		if e.asked.from > r.version {
 			return
 		}
-		if e.asked.meets(seen, at) {
-			e.saw(Actor{User: seen.User, Groups: seen.Groups, RequestUID: seen.RequestUID})
+		if at.Sub(e.asked.at).Abs() <= nearby {
+			e.asked.seen = append(e.asked.seen, r)
+			e.Actor = e.asked.actor()
+			e.NobodySeen = e.Actor == nil
 		}
 	}
 }
 
-func (e *Entry) saw(one Actor) {
-	e.NobodySeen = false
-	switch {
-	case e.Actor == nil || len(e.Actor.AnyOf) == 0 && e.Actor.User == one.User:
-		e.Actor = &one
-		return
-	case len(e.Actor.AnyOf) == 0:
-		e.Actor = &Actor{AnyOf: []Actor{*e.Actor}}
+// actor is who asked for the change; nil for nobody that was seen.
+func (a *asked) actor() *Actor {
+	deletion := a.deletion()
+	last := a.those(func(r request) bool { return r.Content == a.content && (r.Operation == "DELETE") == deletion })
+	if len(last) == 0 {
+		return nil
 	}
-	all := slices.DeleteFunc(e.Actor.AnyOf, func(other Actor) bool { return other.User == one.User })
-	all = append(all, one)
-	slices.SortFunc(all, func(x, y Actor) int { return strings.Compare(x.User, y.User) })
-	e.Actor.AnyOf = all
+	out := &Actor{AnyOf: actorsOf(last)}
+	if len(out.AnyOf) == 1 {
+		*out = out.AnyOf[0]
+	}
+	if !deletion {
+		a.addBefore(out, last)
+	}
+	return out
+}
+
+// addBefore goes back from the last requests to what was recorded before, from each
+// content to who asked for it.
+func (a *asked) addBefore(out *Actor, last []request) {
+	var before []request
+	for at := last[len(last)-1]; at.Before != a.before && at.Before != ""; {
+		led := a.those(func(r request) bool { return r.Content == at.Before && r.version < at.version })
+		if len(led) == 0 {
+			out.BeforeUnseen = a.before != ""
+			break
+		}
+		before = append(led, before...)
+		at = led[len(led)-1]
+	}
+	for _, one := range actorsOf(before) {
+		if one.User != out.User && !slices.ContainsFunc(out.AnyOf, func(other Actor) bool { return other.User == one.User }) {
+			out.Before = append(out.Before, one)
+		}
+	}
+}
+
+// those are the requests that are so, by the states that they met.
+func (a *asked) those(are func(request) bool) []request {
+	var out []request
+	for _, r := range a.seen {
+		if are(r) {
+			out = append(out, r)
+		}
+	}
+	slices.SortStableFunc(out, func(x, y request) int { return cmp.Or(cmp.Compare(x.version, y.version), x.at.Compare(y.at)) })
+	return out
+}
+
+// actorsOf are the users of requests, by name. The last request of each counts: those
+// before it met a conflict and were made again.
+func actorsOf(requests []request) []Actor {
+	last := map[string]Actor{}
+	for _, r := range requests {
+		last[r.User] = Actor{User: r.User, Groups: r.Groups, RequestUID: r.RequestUID}
+	}
+	var out []Actor
+	for _, user := range slices.Sorted(maps.Keys(last)) {
+		out = append(out, last[user])
+	}
+	return out
 }

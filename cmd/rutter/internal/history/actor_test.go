@@ -82,6 +82,15 @@ func (w *world) seen(user, operation, from string, to form, change ...func(*even
 	w.event(events.StreamActors, events.TypeActor, o)
 }
 
+// over is that what was there had a weight.
+func over(weight int) func(*events.ActorObserved) {
+	content, err := events.Content(form{weight: weight}.object())
+	if err != nil {
+		panic(err)
+	}
+	return func(o *events.ActorObserved) { o.Before = hex.EncodeToString(content[:]) }
+}
+
 func dryRun(o *events.ActorObserved) { o.DryRun = true }
 
 // who is what the log says of each change.
@@ -109,7 +118,7 @@ func TestAChangeIsJoinedToWhoAskedForIt(t *testing.T) {
 		"created, updated and deleted": {func(w *world) {
 			w.seen("alice", "CREATE", "", a("", 1))
 			w.change(a("10", 1))
-			w.seen("bob", "UPDATE", "12", a("12", 2)) // 12 is a status
+			w.seen("bob", "UPDATE", "12", a("12", 2), over(1)) // 12 is a status
 			w.change(a("20", 2))
 			w.seen("carol", "DELETE", "20", form{uid: "u"})
 			w.delete("u", "30")
@@ -136,26 +145,45 @@ func TestAChangeIsJoinedToWhoAskedForIt(t *testing.T) {
 		}, "created: nobody seen (kubectl)\ndeleted: nobody seen"},
 		"what was refused, or another content, is another change": {func(w *world) {
 			w.change(a("10", 1))
-			w.seen("alice", "UPDATE", "10", a("10", 3))
-			w.seen("bob", "UPDATE", "10", a("10", 2))
+			w.seen("alice", "UPDATE", "10", a("10", 3), over(1))
+			w.seen("bob", "UPDATE", "10", a("10", 2), over(1))
 			w.change(a("20", 2))
 		}, "created: nobody seen (kubectl)\nupdated: bob (kubectl)"},
 		"two who ask for the same are both named": {func(w *world) {
 			w.change(a("10", 1))
-			w.seen("bob", "UPDATE", "10", a("10", 2))
-			w.seen("alice", "UPDATE", "10", a("10", 2))
-			w.seen("bob", "UPDATE", "10", a("10", 2)) // a conflict, tried again
+			w.seen("bob", "UPDATE", "10", a("10", 2), over(1))
+			w.seen("alice", "UPDATE", "10", a("10", 2), over(1))
+			w.seen("bob", "UPDATE", "11", a("11", 2), over(1)) // a conflict, tried again
 			w.change(a("20", 2))
 		}, "created: nobody seen (kubectl)\nupdated: alice or bob (kubectl)"},
 		"who asks for what is there already does not come into question": {func(w *world) {
 			w.change(a("10", 1))
-			w.seen("alice", "UPDATE", "10", a("10", 2))
+			w.seen("alice", "UPDATE", "10", a("10", 2), over(1))
 			w.change(a("20", 2))
-			w.seen("bob", "UPDATE", "20", a("20", 2))
-			w.seen("bob", "UPDATE", "20", a("20", 1))
+			w.seen("bob", "UPDATE", "20", a("20", 2), over(2))
+			w.seen("bob", "UPDATE", "20", a("20", 1), over(2))
 			w.change(a("30", 1))
 			w.change(a("40", 2)) // again, and nobody was seen
 		}, "created: nobody seen (kubectl)\nupdated: alice (kubectl)\nupdated: bob (kubectl)\nupdated: nobody seen (kubectl)"},
+		"changes that are recorded as one have several who asked": {func(w *world) {
+			w.seen("alice", "CREATE", "", a("", 1))
+			w.change(a("10", 1))
+			w.seen("mallory", "UPDATE", "10", a("10", 7), over(1)) // refused
+			w.seen("bob", "UPDATE", "10", a("10", 2), over(1))
+			w.seen("alice", "UPDATE", "12", a("12", 3), over(2))
+			w.seen("alice", "UPDATE", "14", a("14", 4), over(3))
+			w.change(a("20", 4))
+			w.seen("alice", "UPDATE", "22", a("22", 6), over(5)) // nobody was seen making it 5
+			w.change(a("30", 6))
+			w.seen("bob", "UPDATE", "34", a("34", 8), over(7))
+			w.seen("alice", "UPDATE", "36", a("36", 9), over(8))
+			w.change(a("40", 9))
+		}, "created: alice (kubectl)\nupdated: bob, then alice (kubectl)\nupdated: somebody, then alice (kubectl)\nupdated: somebody, bob, then alice (kubectl)"},
+		"what was changed before it was recorded at all": {func(w *world) {
+			w.seen("alice", "UPDATE", "5", a("", 1), over(0))
+			w.seen("bob", "UPDATE", "6", a("", 2), over(1))
+			w.change(a("10", 2))
+		}, "created: alice, then bob (kubectl)"},
 		"another object of the name": {func(w *world) {
 			w.seen("alice", "CREATE", "", a("", 1))
 			w.change(a("10", 1))
@@ -243,7 +271,7 @@ func TestFollowWaitsForWhoAsked(t *testing.T) {
 		next("replaced: alice")
 		w.publish(w.recordObject(form{uid: "u", version: "20", weight: 2}.object()))
 		<-time.After(300 * time.Millisecond)
-		w.seen("bob", "UPDATE", "10", form{uid: "u", weight: 2}) // after the change, and after its version
+		w.seen("bob", "UPDATE", "10", form{uid: "u", weight: 2}, over(1)) // after the change, and after its version
 		next("updated: bob")
 		w.delete("u", "30")
 		next("deleted: nobody seen")
@@ -257,7 +285,7 @@ func TestFollowWaitsForWhoAsked(t *testing.T) {
 func TestWhoAskedIsToldInJSON(t *testing.T) {
 	w := newWorld(t)
 	w.change(form{uid: "u", version: "10", weight: 1})
-	w.seen("bob", "UPDATE", "10", form{uid: "u", weight: 2})
+	w.seen("bob", "UPDATE", "10", form{uid: "u", weight: 2}, over(1))
 	w.change(form{uid: "u", version: "20", weight: 2})
 	w.seen("bob", "DELETE", "20", form{uid: "u"})
 	w.seen("alice", "DELETE", "20", form{uid: "u"})
