@@ -30,7 +30,7 @@ import (
 // office is a real API server that tells one ingest who asks for changes, while another
 // one, which serves no webhook, records them.
 type office struct {
-	t         *testing.T
+	t         testing.TB
 	api       *rest.Config
 	nats      string
 	port      int
@@ -40,7 +40,7 @@ type office struct {
 	recorder  *service
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB) *office {
 	t.Helper()
 	api, ok := gwtest.Kubernetes(t)
 	if !ok {
@@ -63,7 +63,7 @@ func newOffice(t *testing.T) *office {
 }
 
 // in is the office in a part of a test, with two people in it.
-func (o *office) in(t *testing.T) (part *office, alice, bob *person) {
+func (o *office) in(t testing.TB) (part *office, alice, bob *person) {
 	t.Helper()
 	out := *o
 	out.t = t
@@ -97,11 +97,12 @@ func (o *office) watch() *service {
 }
 
 // install installs the webhook as the chart does, but for the way to it.
-func (o *office) install() {
+func (o *office) install(set ...string) {
 	o.t.Helper()
 	helm, err := filepath.Abs("../../bin/helm")
 	must(o.t, err)
-	rendered, err := exec.CommandContext(o.t.Context(), helm, "template", "rutter", "../../deploy/helm/rutter", "--show-only", "templates/actors.yaml").Output()
+	args := append([]string{"template", "rutter", "../../deploy/helm/rutter", "--show-only", "templates/actors.yaml"}, set...)
+	rendered, err := exec.CommandContext(o.t.Context(), helm, args...).Output()
 	if err != nil {
 		o.t.Fatalf("render the chart with bin/helm, which `make bin/helm` builds: %v", err)
 	}
@@ -135,7 +136,7 @@ func (o *office) awaitWebhook(watcher *service) {
 
 // person makes requests as somebody.
 type person struct {
-	t      *testing.T
+	t      testing.TB
 	client dynamic.Interface
 	dryRun bool
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // recipientFile holds a new public key.
-func recipientFile(t *testing.T) string {
+func recipientFile(t testing.TB) string {
 	t.Helper()
 	identity, err := age.GenerateX25519Identity()
 	must(t, err)

@@ -14,13 +14,13 @@ import (
 
 // service is a service command that runs until the test ends.
 type service struct {
-	t    *testing.T
+	t    testing.TB
 	url  string // of health and metrics
 	stop func()
 }
 
 // startService runs a service command on any port and returns when it has started.
-func startService(t *testing.T, args ...string) *service {
+func startService(t testing.TB, args ...string) *service {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	read, write := io.Pipe()

@@ -113,7 +113,7 @@ func publishVerdict(t *testing.T, snapshots events.Stream, v routing.Verdict) {
 }
 
 // kubeconfig is a file that leads to an API server.
-func kubeconfig(t *testing.T, api *rest.Config) string {
+func kubeconfig(t testing.TB, api *rest.Config) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	c := clientcmdapi.NewConfig()
@@ -129,7 +129,7 @@ func kubeconfig(t *testing.T, api *rest.Config) string {
 }
 
 // await tries until there is no error.
-func await(t *testing.T, try func() error) {
+func await(t testing.TB, try func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
