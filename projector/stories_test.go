@@ -23,7 +23,8 @@ import (
 // order in which they were recorded (one second apart; an object that says
 // "deleted: true" was deleted, and one that says "reached" depends on that moment,
 // which has come), and the routing and the verdicts after the last.
-// In one whose name begins with "provisioned" Envoys are.
+// In one whose name begins with "provisioned" Envoys are, and with
+// "provisioned-dual-stack" they listen on both families.
 // Both layouts must give the same.
 func TestStories(t *testing.T) {
 	golden.Run(t, "testdata/*.txtar", func(t *testing.T, a *golden.Archive) {
@@ -31,6 +32,9 @@ func TestStories(t *testing.T) {
 		settings := events.Settings{
 			ControllerName: "rutter.dev/gateway-controller", ListenAddress: "0.0.0.0",
 			Provisioned: strings.HasPrefix(filepath.Base(t.Name()), "provisioned"),
+		}
+		if strings.HasPrefix(filepath.Base(t.Name()), "provisioned-dual-stack") {
+			settings.ListenAddress = "::"
 		}
 		plain := tell(t, objects, settings, "plain")
 		if scoped := tell(t, objects, settings, "scoped"); scoped != plain {

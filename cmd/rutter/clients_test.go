@@ -43,10 +43,17 @@ func httpClient(ctx context.Context, scheme, host string, port int, keep bool) f
 	}
 }
 
+// httpTransport makes a new connection for each request, with a server name.
+func httpTransport(name string) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{ServerName: name, InsecureSkipVerify: true}} //nolint:gosec // who answers is seen by what is said
+}
+
 // udpClient sends a datagram from a new port each time, and waits for its echo.
-func udpClient(port int) func() error {
+func udpClient(port int) func() error { return udpClientAt(fmt.Sprintf("127.0.0.1:%d", port)) }
+
+func udpClientAt(address string) func() error {
 	return func() error {
-		conn, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
+		conn, err := net.Dial("udp", address)
 		if err != nil {
 			return err
 		}

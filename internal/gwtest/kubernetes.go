@@ -25,8 +25,8 @@ import (
 
 // Kubernetes is how to reach a real API server, with all rights, that ends with the
 // test: etcd and kube-apiserver of $RUTTER_K8S, or of bin/k8s of this module. It has
-// the CRDs of the Gateway API, of the experimental channel, and of Rutter. False where the two
-// programs are not there; building them takes minutes.
+// the CRDs of the Gateway API, of the experimental channel, and of Rutter, and Services of
+// both families. False where the two programs are not there; building them takes minutes.
 func Kubernetes(t testing.TB) (*rest.Config, bool) {
 	t.Helper()
 	c, ok := StartCluster(t)
@@ -67,7 +67,7 @@ func StartCluster(t testing.TB) (*Cluster, bool) {
 	c.write("sa.key", signingKey(t))
 	c.apiServer = []string{
 		"--etcd-servers=" + etcd, "--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
-		"--cert-dir=" + c.dir, "--token-auth-file=" + c.file("tokens.csv"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
+		"--cert-dir=" + c.dir, "--token-auth-file=" + c.file("tokens.csv"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + c.file("sa.key"),
 		"--service-account-signing-key-file=" + c.file("sa.key"),
 	}

@@ -3,7 +3,7 @@ package envoy
 import (
 	"cmp"
 	"fmt"
-	"strings"
+	"net/netip"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -77,11 +77,13 @@ func ownerOf(g *route.Gateway, chains []route.Chain) events.Key {
 }
 
 func address(g *route.Gateway, port int32, protocol corev3.SocketAddress_Protocol) *corev3.Address {
+	ip, _ := netip.ParseAddr(g.ListenAddress) // what is none Envoy refuses
 	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Protocol:      protocol,
 		Address:       g.ListenAddress,
 		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)},
-		Ipv4Compat:    strings.Contains(g.ListenAddress, ":"), // "::" takes IPv4 too
+		// "::" takes IPv4 too; on any other address of IPv6 Envoy refuses to.
+		Ipv4Compat: ip.Is4In6() || ip.Is6() && ip.IsUnspecified(),
 	}}}
 }
 
