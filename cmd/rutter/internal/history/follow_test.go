@@ -59,12 +59,23 @@ func (w *world) record(weight int) uint64 {
 
 func (w *world) recordObject(object map[string]any) uint64 {
 	w.t.Helper()
+	return w.recordForm(time.Now(), object)
+}
+
+// recordAt is record by another clock.
+func (w *world) recordAt(at time.Time, weight int) uint64 {
+	w.t.Helper()
+	return w.recordForm(at, map[string]any{"spec": map[string]any{"weight": weight}})
+}
+
+func (w *world) recordForm(at time.Time, object map[string]any) uint64 {
+	w.t.Helper()
 	data, err := json.Marshal(object)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	m := events.Encode(events.Event{
-		ID: "u", Type: events.ObjectApplied, Cluster: "local", Time: time.Now(), Data: data,
+		ID: "u", Type: events.ObjectApplied, Cluster: "local", Time: at, Data: data,
 		Key: events.Key{Resource: events.HTTPRoutes, Namespace: "default", Name: "r"},
 	})
 	m.ID = "" // the same object may be recorded again

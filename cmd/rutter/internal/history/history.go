@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (h *History) State(ctx context.Context, version events.Version) (*routing.S
 	defer follower.Close()
 	state, err := follower.LoadAt(ctx, version)
 	if errors.Is(err, events.ErrGap) {
-		return nil, fmt.Errorf("what was published at %s is no longer kept: %w", version, err)
+		return nil, h.dropped(ctx, version)
 	}
 	if err != nil {
 		return nil, err
@@ -64,6 +65,28 @@ func (h *History) State(ctx context.Context, version events.Version) (*routing.S
 		return nil, fmt.Errorf("no version of the incarnation %s is kept; that of the log is %s", version.Incarnation, info.Incarnation)
 	}
 	return nil, fmt.Errorf("nothing was published yet at %s", version)
+}
+
+// dropped says of a version that it is no longer kept, and which is.
+func (h *History) dropped(ctx context.Context, version events.Version) error {
+	follower, err := routing.FollowFirst(ctx, h.snapshots, h.bucket)
+	if err != nil {
+		return err
+	}
+	defer follower.Close()
+	info, err := h.snapshots.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("read SNAPSHOTS: %w", err)
+	}
+	kept, err := follower.NextUntil(ctx, info.Last)
+	for ; err == nil && len(kept) > 0; kept, err = follower.NextUntil(ctx, info.Last) {
+		for _, s := range kept {
+			if s.Previous.IsZero() { // a whole one: from here on it is known what was served
+				return fmt.Errorf("what was published at %s is no longer kept; the oldest version that is: %s of %s", version, s.Version, s.Time.Format(time.RFC3339))
+			}
+		}
+	}
+	return fmt.Errorf("what was published at %s is no longer kept: %w", version, cmp.Or(err, events.ErrGap))
 }
 
 // read hands the events there are up to a sequence to take, in order.

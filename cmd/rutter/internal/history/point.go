@@ -86,8 +86,9 @@ func (h *History) At(ctx context.Context, p Point) (events.Version, error) {
 }
 
 // lastBy finds the last event observed by t by bisection; 0 and an error where
-// the log begins later.
+// the log begins later, or where t comes twice because clocks disagree.
 func (h *History) lastBy(ctx context.Context, t time.Time, info events.StreamInfo) (uint64, error) {
+	seen := clocks{}
 	first, end := info.First, info.Last+1 // all before first are by t, none from end on
 	for first < end {
 		middle := first + (end-first)/2
@@ -95,11 +96,18 @@ func (h *History) lastBy(ctx context.Context, t time.Time, info events.StreamInf
 		if err != nil {
 			return 0, fmt.Errorf("find %s in EVENTS: %w", t.Format(time.RFC3339), err)
 		}
+		seen[middle] = at
 		if at.After(t) {
 			end = middle
 		} else {
 			first = middle + 1
 		}
+	}
+	if err := h.around(ctx, first, info, seen); err != nil {
+		return 0, fmt.Errorf("find %s in EVENTS: %w", t.Format(time.RFC3339), err)
+	}
+	if err := seen.disagree(t); err != nil {
+		return 0, err
 	}
 	if first == info.First {
 		return 0, h.tooEarly(ctx, info)
