@@ -74,7 +74,10 @@ func TestARestoredStreamIsTheOneThatItWas(t *testing.T) {
 		got = append(got, batch...)
 	}
 	i := 0
-	for batch := range batches(first, count) {
+	for batch, err := range batches(first, count) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, want := range batch {
 			if m := got[i]; m.Sequence != want.Sequence || m.Subject != want.Subject || m.ID != want.ID || m.Permanent != want.Permanent ||
 				string(m.Data) != string(want.Data) || m.Header["x"] != want.Header["x"] || len(m.Header) != len(want.Header) {
