@@ -16,12 +16,11 @@ import (
 type Actors struct {
 	Listener net.Listener
 	TLS      *tls.Config
+	// Path is where reviews are taken, which only the API server knows; "" for nowhere yet.
+	Path func() string
 	// Stream is ACTORS.
 	Stream events.Stream
 }
-
-// ActorsPath is where the webhook takes reviews.
-const ActorsPath = admission.Path
 
 func newActors(c Config) (*admission.Server, error) {
 	if c.Actors == nil {
@@ -32,7 +31,7 @@ func newActors(c Config) (*admission.Server, error) {
 	}
 	return admission.New(admission.Config{
 		Reviewer: admission.Reviewer{Cluster: c.Cluster, Now: c.Now},
-		Listener: c.Actors.Listener, TLS: c.Actors.TLS, Stream: c.Actors.Stream, Logger: c.Logger, Registerer: c.Registerer,
+		Listener: c.Actors.Listener, TLS: c.Actors.TLS, Path: c.Actors.Path, Stream: c.Actors.Stream, Logger: c.Logger, Registerer: c.Registerer,
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,12 +45,23 @@ func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
 
 	_, err := r.resource(resource).Create(t.Context(), &unstructured.Unstructured{Object: gwtest.Objects(t, webhookConfiguration)[0]}, metav1.CreateOptions{})
 	must(t, err)
+	paths := map[string]bool{}
 	trusts := func(o *unstructured.Unstructured) error {
 		webhooks, _, _ := unstructured.NestedSlice(o.Object, "webhooks")
 		text, _, _ := unstructured.NestedString(webhooks[0].(map[string]any), "clientConfig", "caBundle")
 		if got, err := base64.StdEncoding.DecodeString(text); err != nil || !bytes.Equal(got, r.ca.Certificate) {
 			return fmt.Errorf("it trusts %q: %w", got, errors.Join(err, errors.New("another CA")))
 		}
+		path, _, _ := unstructured.NestedString(webhooks[0].(map[string]any), "clientConfig", "service", "path")
+		secret, err := r.get("secrets", "rutter-actors-tls")
+		if err != nil {
+			return err
+		}
+		text, _, _ = unstructured.NestedString(secret.Object, "data", "path")
+		if kept, err := base64.StdEncoding.DecodeString(text); err != nil || string(kept) != path || !strings.HasPrefix(path, "/observe/") || len(path) < 40 {
+			return fmt.Errorf("it uses the path %q, the Secret has %q: %w", path, kept, errors.Join(err, errors.New("another path")))
+		}
+		paths[path] = true
 		return nil
 	}
 	serve := func() {
@@ -73,6 +85,9 @@ func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
 		serve()
 		if after, err := r.get("secrets", "rutter-actors-tls"); err != nil || after.GetResourceVersion() == before.GetResourceVersion() {
 			t.Errorf("the certificate is the old one: %v", err)
+		}
+		if len(paths) != 2 {
+			t.Errorf("the paths were %v, want one of each CA", paths)
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,8 +23,8 @@ import (
 // authorityKey is where the certificate of the CA is in a Secret.
 const authorityKey = "ca.crt"
 
-// keepCertificate sees that a Secret holds the certificate that is asked for, and
-// renews it in time. again is when that will be.
+// keepCertificate sees that a Secret holds what it has already, and the certificate that
+// is asked for, and renews it in time. again is when that will be.
 func (s *Service) keepCertificate(ctx context.Context, secret *corev1.Secret, owner types.UID, want pki.Request) (again time.Duration, err error) {
 	authority, err := s.Authority()
 	if err != nil {
@@ -36,6 +38,7 @@ func (s *Service) keepCertificate(ctx context.Context, secret *corev1.Secret, ow
 		return 0, err
 	case owner != "" && !owns(owner, there):
 		return 0, errForeign
+	case !holds(there, secret.Data):
 	default:
 		pair := pki.Pair{Certificate: dataOf(there, corev1.TLSCertKey), Key: dataOf(there, corev1.TLSPrivateKeyKey)}
 		if until, keep := authority.Keep(pair, want, now); keep && bytes.Equal(dataOf(there, authorityKey), authority.PEM) {
@@ -47,7 +50,9 @@ func (s *Service) keepCertificate(ctx context.Context, secret *corev1.Secret, ow
 	if err != nil {
 		return 0, err
 	}
-	secret.Data = map[string][]byte{corev1.TLSCertKey: pair.Certificate, corev1.TLSPrivateKeyKey: pair.Key, authorityKey: authority.PEM}
+	data := map[string][]byte{corev1.TLSCertKey: pair.Certificate, corev1.TLSPrivateKeyKey: pair.Key, authorityKey: authority.PEM}
+	maps.Copy(data, secret.Data)
+	secret.Data = data
 	if err := s.apply(ctx, secrets, secret, ""); err != nil {
 		return 0, err
 	}
@@ -55,6 +60,15 @@ func (s *Service) keepCertificate(ctx context.Context, secret *corev1.Secret, ow
 	s.metrics.certificates.Inc()
 	s.Logger.Info("certificate issued", "resource", secrets.Resource, "namespace", secret.Namespace, "name", secret.Name)
 	return until.Sub(now), nil
+}
+
+func holds(secret *unstructured.Unstructured, data map[string][]byte) bool {
+	for key, value := range data {
+		if !bytes.Equal(dataOf(secret, key), value) {
+			return false
+		}
+	}
+	return true
 }
 
 func dataOf(secret *unstructured.Unstructured, key string) []byte {
@@ -67,20 +81,16 @@ func dataOf(secret *unstructured.Unstructured, key string) []byte {
 }
 
 // keepServerCertificate sees until ctx ends that a server of this installation has a
-// certificate, and looks at it every so often. then, where it is not nil, is done each time.
-func (s *Service) keepServerCertificate(ctx context.Context, name, host string, every time.Duration, then func(context.Context) error) {
+// certificate, by doing keep when that says, and every so often.
+func (s *Service) keepServerCertificate(ctx context.Context, name string, every time.Duration, keep func(context.Context, *corev1.Secret) (time.Duration, error)) {
 	process.Retry(ctx, func(ctx context.Context) error {
 		for {
-			secret := &corev1.Secret{
+			again, err := keep(ctx, &corev1.Secret{
 				TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, Type: corev1.SecretTypeTLS,
 				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name, Labels: map[string]string{infra.ManagedByLabel: infra.ManagedBy}},
-			}
-			again, err := s.keepCertificate(ctx, secret, "", pki.Request{Server: true, Hosts: []string{host}})
-			if err == nil && then != nil {
-				err = then(ctx)
-			}
+			})
 			if err != nil {
-				return fmt.Errorf("certificate of %s: %w", host, err)
+				return fmt.Errorf("certificate of a server: %w", err)
 			}
 			timer := time.NewTimer(min(again, every))
 			select {
@@ -93,4 +103,10 @@ func (s *Service) keepServerCertificate(ctx context.Context, name, host string, 
 	}, func(err error, retryCount int) {
 		s.Logger.Error("certificate is not renewed; trying again", "resource", secrets.Resource, "namespace", s.Namespace, "name", name, "retryCount", retryCount, "error", err)
 	})
+}
+
+// keepXDS sees that the xDS servers have a certificate.
+func (s *Service) keepXDS(ctx context.Context, secret *corev1.Secret) (again time.Duration, err error) {
+	host, _, _ := net.SplitHostPort(s.Infra.XDSAddress) // as New has checked
+	return s.keepCertificate(ctx, secret, "", pki.Request{Server: true, Hosts: []string{host}})
 }

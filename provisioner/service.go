@@ -120,10 +120,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.take(ctx); err != nil {
 		return s.ended(ctx, err)
 	}
-	host, _, _ := net.SplitHostPort(s.Infra.XDSAddress) // as New has checked
-	running.Go(func() { s.keepServerCertificate(ctx, s.ServerSecret, host, checkEvery, nil) })
-	if w := s.Webhook; w != (Webhook{}) {
-		running.Go(func() { s.keepServerCertificate(ctx, w.Secret, w.Host, trustEvery, s.trust) })
+	running.Go(func() { s.keepServerCertificate(ctx, s.ServerSecret, checkEvery, s.keepXDS) })
+	if s.Webhook != (Webhook{}) {
+		running.Go(func() { s.keepServerCertificate(ctx, s.Webhook.Secret, trustEvery, s.keepWebhook) })
 	}
 	s.setReady(errNotBuilt)
 	stop, err := s.watch(ctx)

@@ -27,6 +27,8 @@ import (
 	"github.com/rutter-gateway/rutter/internal/pki"
 )
 
+const webhookPath = "/observe/secret"
+
 // office is a real API server that tells one ingest who asks for changes, while another
 // one, which serves no webhook, records them.
 type office struct {
@@ -76,6 +78,7 @@ func (o *office) certify() {
 	pair, err := o.authority.Issue(pki.Request{Server: true, Hosts: []string{"127.0.0.1"}, Life: time.Hour}, time.Now())
 	must(o.t, err)
 	must(o.t, os.WriteFile(filepath.Join(o.tlsDir, "tls.key"), pair.Key, 0o600))
+	must(o.t, os.WriteFile(filepath.Join(o.tlsDir, "path"), []byte(webhookPath), 0o600))
 	must(o.t, os.WriteFile(filepath.Join(o.tlsDir, "tls.crt"), pair.Certificate, 0o600))
 }
 
@@ -111,7 +114,7 @@ func (o *office) install(set ...string) {
 			continue
 		}
 		webhook := object["webhooks"].([]any)[0].(map[string]any)
-		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:%d/observe", o.port), "caBundle": base64.StdEncoding.EncodeToString(o.authority.PEM)}
+		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:%d%s", o.port, webhookPath), "caBundle": base64.StdEncoding.EncodeToString(o.authority.PEM)}
 		_, err := o.as("").client.Resource(schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}).
 			Create(o.t.Context(), &unstructured.Unstructured{Object: object}, metav1.CreateOptions{})
 		must(o.t, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,8 +48,8 @@ has fallen silent: it then lists everything and records what differs.
 Deletions that were not seen to happen are held while there are so many that they may be a
 mistake. The GatewayClass says so, and how to confirm them.
 
-With --actors-listen it serves an admission webhook, at ` + "`" + ` + ingest.ActorsPath + ` + "`" + `, that allows everything and
-records in ACTORS who asks for which change. Every ingest serves it, also one that stands by.`,
+With --actors-listen it serves an admission webhook that allows everything, and records in ACTORS
+who asks for which change. Every ingest serves it, also one that stands by.`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			recorded, err := o.config()
@@ -74,7 +75,7 @@ records in ACTORS who asks for which change. Every ingest serves it, also one th
 	flags.BoolVar(&o.settings.Provisioned, "provisioned", false, "a provisioner makes Envoys and a Service for each Gateway")
 	flags.StringVar(&o.replaces, "replaces-cluster", "", "the uid of the namespace kube-system of the cluster that was recorded under this name before, where this one takes its place")
 	flags.StringVar(&o.actorsListen, "actors-listen", "", "HOST:PORT of the admission webhook that sees who asks for changes (default: nobody is seen)")
-	flags.StringVar(&o.actorsTLSDir, "actors-tls-dir", "", "directory with tls.crt and tls.key of that webhook; they may come later, and are read again when they change")
+	flags.StringVar(&o.actorsTLSDir, "actors-tls-dir", "", "directory with tls.crt and tls.key of that webhook, and path, where it takes reviews; they may come later, and are read again when they change")
 	return cmd
 }
 
@@ -104,6 +105,15 @@ func (o *ingestOptions) config() (ingest.Config, error) {
 	return out, nil
 }
 
+// actorsPath is where the webhook takes reviews, as a file says.
+func (o *ingestOptions) actorsPath() string {
+	path, err := os.ReadFile(filepath.Join(o.actorsTLSDir, "path"))
+	if err != nil {
+		return "" // it comes with the certificate
+	}
+	return string(bytes.TrimSpace(path))
+}
+
 func runIngest(ctx context.Context, p *process.Process, s *process.Session, c ingest.Config, o *ingestOptions) error {
 	var err error
 	if o.actorsListen != "" {
@@ -112,7 +122,7 @@ func runIngest(ctx context.Context, p *process.Process, s *process.Session, c in
 			return fmt.Errorf("listen for the API server: %w", err)
 		}
 		defer listener.Close()
-		c.Actors = &ingest.Actors{Listener: listener, TLS: tlsdir.New(o.actorsTLSDir, false, p.Logger).Server(), Stream: s.Streams[events.StreamActors]}
+		c.Actors = &ingest.Actors{Listener: listener, TLS: tlsdir.New(o.actorsTLSDir, false, p.Logger).Server(), Path: o.actorsPath, Stream: s.Streams[events.StreamActors]}
 		p.Logger.Info("who asks for changes is seen", "address", listener.Addr().String())
 	}
 	if c.Bucket, err = s.Log.Bucket(ctx, ingest.IndexBucket); err != nil {

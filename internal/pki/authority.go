@@ -3,9 +3,12 @@ package pki
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -119,6 +122,20 @@ func (a *Authority) Keep(p Pair, r Request, now time.Time) (until time.Time, kee
 	}
 	until = certificate.NotAfter.Add(-certificate.NotAfter.Sub(certificate.NotBefore) / 3)
 	return until, now.Before(until)
+}
+
+// Derive is a secret of the CA for a purpose: the same each time, and known to nobody
+// who does not have its key.
+func (a *Authority) Derive(purpose string) (string, error) {
+	const length = 16
+	key, err := a.key.Bytes()
+	if err == nil {
+		key, err = hkdf.Key(sha256.New, key, nil, purpose, length)
+	}
+	if err != nil {
+		return "", fmt.Errorf("derive a secret from the CA: %w", err)
+	}
+	return hex.EncodeToString(key), nil
 }
 
 func (r Request) usage() x509.ExtKeyUsage {

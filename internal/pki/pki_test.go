@@ -126,3 +126,11 @@ func TestOnlyTheNameOfAGatewayNamesOne(t *testing.T) {
 		}
 	}
 }
+
+func TestASecretOfTheCAIsItsOwn(t *testing.T) {
+	one, other := authority(t, time.Now()), authority(t, time.Now())
+	first := must[string](t)(one.Derive("a"))
+	if len(first) < 32 || must[string](t)(one.Derive("a")) != first || must[string](t)(one.Derive("b")) == first || must[string](t)(other.Derive("a")) == first {
+		t.Error("it is short, not the same each time, or not another one for another purpose or of another CA")
+	}
+}

@@ -11,6 +11,7 @@ const (
 	reasonUnchanged  = "unchanged"
 	reasonUnrecorded = "unrecorded"
 	reasonUnreadable = "unreadable"
+	reasonStranger   = "stranger"
 	reasonFull       = "full"
 	reasonLog        = "log"
 )
@@ -27,7 +28,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}, []string{"resource"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rutter_ingest_actors_dropped_total",
-			Help: "Requests of which it was not recorded who made them, by reason: unchanged (nothing that is recorded would change), unrecorded (of the object nothing is), unreadable, full (the log does not keep up), log (it refuses, or all ends).",
+			Help: "Requests of which it was not recorded who made them, by reason: unchanged (nothing that is recorded would change), unrecorded (of the object nothing is), unreadable, stranger (who asks does not know where), full (the log does not keep up), log (it refuses, or all ends).",
 		}, []string{"reason"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "rutter_ingest_actors_review_seconds", Help: "How long the API server waited for an answer of the admission webhook, less the way there and back.",

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -19,9 +20,6 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 )
 
-// Path is where reviews are taken.
-const Path = "/observe"
-
 // maxReview is how many bytes a review may have: an object before and after, each of
 // which the API server's own store limits to 1.5 MiB.
 const maxReview = 8 << 20
@@ -32,6 +30,9 @@ type Config struct {
 
 	Listener net.Listener
 	TLS      *tls.Config
+	// Path is where reviews are taken: who knows it is the API server. It is asked anew
+	// each time, and "" is nowhere.
+	Path func() string
 	// Stream is ACTORS.
 	Stream     Publisher
 	Logger     *slog.Logger
@@ -47,8 +48,8 @@ type Server struct {
 
 // New registers the metrics.
 func New(c Config) (*Server, error) {
-	if c.Listener == nil || c.TLS == nil || c.Stream == nil {
-		return nil, errors.New("seeing who asks needs a listener, TLS and a stream")
+	if c.Listener == nil || c.TLS == nil || c.Path == nil || c.Stream == nil {
+		return nil, errors.New("seeing who asks needs a listener, TLS, a path and a stream")
 	}
 	m, err := newMetrics(c.Registerer)
 	if err != nil {
@@ -59,10 +60,8 @@ func New(c Config) (*Server, error) {
 
 // Run serves until ctx ends; what was seen by then is recorded.
 func (s *Server) Run(ctx context.Context) error {
-	mux := http.NewServeMux()
-	mux.Handle("POST "+Path, s)
 	server := &http.Server{
-		Handler: mux, TLSConfig: s.TLS, ReadTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: s, TLSConfig: s.TLS, ReadTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug), // of connections: anybody can make them fail
 	}
 	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -89,6 +88,12 @@ func (s *Server) Run(ctx context.Context) error {
 
 // ServeHTTP allows what is reviewed, and queues who asks for it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := s.Path()
+	if path == "" || subtle.ConstantTimeCompare([]byte(path), []byte(r.URL.Path)) == 0 {
+		s.metrics.dropped.WithLabelValues(reasonStranger).Inc()
+		http.NotFound(w, r)
+		return
+	}
 	started := time.Now()
 	defer func() { s.metrics.seconds.Observe(time.Since(started).Seconds()) }()
 	var review admissionv1.AdmissionReview

@@ -25,6 +25,8 @@ import (
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
+const path = "/observe/secret"
+
 // publisher takes messages while it is open.
 type publisher struct {
 	mu       sync.Mutex
@@ -82,7 +84,7 @@ func newServer(t *testing.T, to Publisher) *Server {
 		t.Fatal(err)
 	}
 	return &Server{
-		Config:  Config{Reviewer: Reviewer{Cluster: "c", Now: time.Now}, Stream: to, Logger: slog.New(slog.DiscardHandler)},
+		Config:  Config{Reviewer: Reviewer{Cluster: "c", Now: time.Now}, Path: func() string { return path }, Stream: to, Logger: slog.New(slog.DiscardHandler)},
 		metrics: m, queue: make(chan events.Event, queueLength),
 	}
 }
@@ -111,7 +113,7 @@ func object(version string, weight int) string {
 func (s *Server) ask(t *testing.T, body string) (code int, answer string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, Path, strings.NewReader(body)))
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
 	return w.Code, strings.TrimSpace(w.Body.String())
 }
 
@@ -168,6 +170,23 @@ func TestWhatIsNoReviewIsRefused(t *testing.T) {
 	}
 	if got := s.droppedFor(reasonUnreadable); got != 4 {
 		t.Errorf("%d are counted", got)
+	}
+}
+
+func TestWhoDoesNotKnowThePathIsNotHeard(t *testing.T) {
+	s := newServer(t, &publisher{})
+	known := s.Path
+	for _, at := range []string{"/", "/observe", "/observe/", "/observe/other"} {
+		for _, s.Path = range []func() string{known, func() string { return "" }} {
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, at, strings.NewReader(review("mallory", "CREATE", "httproutes", "", object("", 1)))))
+			if w.Code != http.StatusNotFound {
+				t.Errorf("%s is answered with %d", at, w.Code)
+			}
+		}
+	}
+	if got := s.droppedFor(reasonStranger); got != 8 || len(s.queue) != 0 {
+		t.Errorf("%d are counted, %d are to be recorded", got, len(s.queue))
 	}
 }
 
