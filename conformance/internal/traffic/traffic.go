@@ -135,6 +135,15 @@ func (t *Traffic) count(status int, err error) {
 	}
 }
 
+// Peek returns what was counted since the last Take, and goes on.
+func (t *Traffic) Peek() Tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	copied := t.tally
+	copied.Answers = maps.Clone(copied.Answers)
+	return copied
+}
+
 // Take returns what was counted since the last call, and counts from zero.
 func (t *Traffic) Take() Tally {
 	t.mu.Lock()
