@@ -35,7 +35,7 @@ func TestWhatChangedWhileTheAPIServerWasAwayIsServedWhenItReturns(t *testing.T) 
 	begun := r.traffic("first")
 	before := r.rutterProcesses()
 
-	r.must(r.ControlPlane.APIServer.Stop())
+	r.must(r.ControlPlane.APIServer.Kill())
 	returns := time.Now().Add(30 * time.Second)
 	r.changeInEtcd(httpRoutes(r.namespace)+"moved", "moved.example.com", "elsewhere.example.com")
 	if deleted := r.deleteFromEtcd(httpRoutes(r.namespace) + "doomed"); deleted != "1" {
@@ -48,7 +48,9 @@ func TestWhatChangedWhileTheAPIServerWasAwayIsServedWhenItReturns(t *testing.T) 
 		}
 	}
 	r.must(r.ControlPlane.APIServer.Start(t.Context()))
+	returned := time.Now()
 	r.awaitAnswer("elsewhere", http.StatusOK)
+	t.Logf("the change is served %.1f s after the API server is ready", time.Since(returned).Seconds())
 	r.awaitAnswer("moved", http.StatusNotFound)
 	r.awaitAnswer("doomed", http.StatusNotFound)
 	r.eventually("status of moved", func() error { return r.routeIs("moved", "rutter.dev/Programmed", metav1.ConditionTrue, "") })
@@ -72,13 +74,15 @@ func TestAWatchThatHasExpiredIsAnotherList(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Kill(paused.PID, syscall.SIGCONT) })
 	r.kubectl("delete", "httproute", "doomed")
 	r.apply(routeOf("unseen", "echo"))
-	r.must(r.ControlPlane.APIServer.Stop())
+	r.must(r.ControlPlane.APIServer.Kill())
 	r.compactEtcd()
 	r.must(r.ControlPlane.APIServer.Start(t.Context()))
 	r.eventually("a watch from there has expired", func() error { return r.expired(old) })
 	r.must(syscall.Kill(paused.PID, syscall.SIGCONT))
 
+	resumed := time.Now()
 	r.awaitAnswer("unseen", http.StatusOK)
+	t.Logf("the change is served %.1f s after ingest goes on", time.Since(resumed).Seconds())
 	r.awaitAnswer("doomed", http.StatusNotFound)
 	r.works("after")
 	if strings.Count(r.logOf("ingest"), relisted) == lists {

@@ -52,7 +52,7 @@ func TestAListThatLacksMostObjectsTearsNothingDown(t *testing.T) {
 		if condition == nil || condition.Status == metav1.ConditionTrue {
 			return nil
 		}
-		confirm := regexp.MustCompile(`rutter\.dev/confirm-deletions=\w+`).FindString(condition.Message)
+		confirm := regexp.MustCompile(`rutter\.dev/confirm-deletions=[\w-]+`).FindString(condition.Message)
 		if confirm == "" {
 			r.Fatalf("the message does not say how: %s", condition.Message)
 		}
