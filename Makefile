@@ -51,6 +51,10 @@ cluster: build envoy ## run a Kubernetes cluster on this machine until Ctrl-C, w
 conformance: build envoy bin/helm ## run the official conformance suite against the chart (its flags in ARGS: one run, with these)
 	@$(MAKE) --no-print-directory -C conformance $(if $(ARGS),suite,all)
 
+.PHONY: faults
+faults: build envoy bin/helm ## break things under traffic, in that cluster, against the chart (flags of go test in ARGS)
+	@$(MAKE) --no-print-directory -C conformance faults
+
 .PHONY: bench
 bench: envoy ## run all benchmarks
 	PATH="$(CURDIR)/bin:$$PATH" go test -run '^$$' -bench . -benchmem ./...
@@ -64,8 +68,8 @@ update-golden: envoy bin/helm ## rewrite the expected sections of all golden sto
 	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) ./deploy/helm -update
 
 .PHONY: ci
-ci: ## what has to pass before a change is merged: lint, conformance and test
-	@hack/ci.sh lint conformance test
+ci: ## what has to pass before a change is merged: lint, conformance, faults and test
+	@hack/ci.sh lint conformance faults test
 
 .PHONY: clean
 clean: ## remove what was built

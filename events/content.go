@@ -23,6 +23,7 @@ func Content(object map[string]any) ([sha256.Size]byte, error) {
 	if pair, ok := object["keyPair"].(map[string]any); ok {
 		pair = maps.Clone(pair)
 		delete(pair, "sealedKey")
+		delete(pair, "sealedDigest") // of one that was left out
 		object["keyPair"] = pair
 	}
 	payload, err := json.Marshal(object)
