@@ -59,8 +59,8 @@ spec:
 		r.eventually(fmt.Sprintf("certificate %d", serial), serves(serial))
 		r.eventually("traffic with it", func() error { return atLeast(int(served.Load()), int(serial)) })
 		r.awaitMoreThan(begun)
-		begun.Stop()
 		r.flawless(fmt.Sprintf("certificate %d replaced the one before", serial), begun)
+		begun.Stop()
 	}
 }
 

@@ -144,7 +144,7 @@ func TestAKindThatIsForbiddenIsSaidAndTheOthersGoOn(t *testing.T) {
 		}
 		return is(condition, metav1.ConditionFalse, "Forbidden")
 	})
-	if log := r.logOf("ingest"); !strings.Contains(log, "a kind cannot be listed") || !strings.Contains(log, "grpcroutes is forbidden") {
+	if log := r.logOf("ingest"); !strings.Contains(log, "a kind cannot be listed") || !strings.Contains(log, "grpcroutes.gateway.networking.k8s.io is forbidden") {
 		t.Error("the log does not say it")
 	}
 	r.works("meanwhile")
