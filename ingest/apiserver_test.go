@@ -26,10 +26,7 @@ type realWorld struct {
 
 func newRealWorld(t testing.TB) *realWorld {
 	t.Helper()
-	cluster, ok := gwtest.StartCluster(t)
-	if !ok {
-		t.Skip("etcd and kube-apiserver are not there; `make -C conformance programs` builds them")
-	}
+	cluster := gwtest.StartCluster(t)
 	w := &realWorld{world: &world{rig: newRig(t)}, cluster: cluster}
 	t.Cleanup(w.log.Close)
 	w.config.Kubernetes = &Kubernetes{Config: cluster.Config}

@@ -1,7 +1,9 @@
 package provisioner
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,6 +60,13 @@ func (f *fleet) of(g types.NamespacedName) *routing.Infrastructure {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.gateways[g]
+}
+
+// names are all Gateways that have an infrastructure.
+func (f *fleet) names() []types.NamespacedName {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.gateways))
 }
 
 func (f *fleet) size() int {

@@ -4,9 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"path"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -27,28 +33,47 @@ import (
 // rig is a real API server, and versions that a test publishes to a provisioner.
 type rig struct {
 	t        *testing.T
+	cluster  *gwtest.Cluster
 	client   dynamic.Interface
 	ca       pki.Pair
 	state    *routing.State
 	versions chan []*routing.Snapshot
 	now      atomic.Pointer[time.Time]
+
+	mu      sync.Mutex
+	refused map[string]int // calls for which there was no API server, by resource or name
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	api, ok := gwtest.Kubernetes(t)
-	if !ok {
-		t.Skip("there is no etcd and kube-apiserver; `make -C conformance programs` builds them")
-	}
-	client, err := dynamic.NewForConfig(api)
+	t.Parallel()
+	cluster := gwtest.StartCluster(t)
+	r := &rig{t: t, cluster: cluster, state: routing.NewState(), versions: make(chan []*routing.Snapshot, 16), refused: map[string]int{}}
+	counted := rest.CopyConfig(cluster.Config)
+	counted.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(request *http.Request) (*http.Response, error) {
+			response, err := next.RoundTrip(request)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.refused[path.Base(request.URL.Path)]++
+			}
+			return response, err
+		})
+	})
+	var err error
+	r.client, err = dynamic.NewForConfig(counted)
 	must(t, err)
-	r := &rig{t: t, client: client, state: routing.NewState(), versions: make(chan []*routing.Snapshot, 16)}
 	now := time.Now()
 	r.now.Store(&now)
 	r.ca, err = pki.NewAuthority(now)
 	must(t, err)
 	return r
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -154,7 +179,7 @@ func (r *rig) eventually(resource, name string, check func(*unstructured.Unstruc
 
 func (r *rig) until(check func() error) {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for ; ; <-tick.C {

@@ -162,6 +162,32 @@ func TestWhatChangedWhileNobodyLookedIsMadeGood(t *testing.T) {
 	stop()
 }
 
+// However often it was asked for in vain, what an API server says when it is back is
+// known within seconds, and what could not be built is built.
+func TestAnOutageOfTheAPIServerIsOverWithinSeconds(t *testing.T) {
+	r := newRig(t)
+	late := r.gateway("late")
+	r.publish(fleet{"default/gw": r.gateway("gw")})
+	stop := r.start()
+	defer stop()
+	r.until(r.complete("gw-rutter"))
+	r.cluster.Stop()
+	r.publish(fleet{"default/late": late})
+	// The waits double: the ninth call would come after 25.6 s, the seventh list after 25.
+	r.until(r.inVain("late-rutter-xds", 8))
+	r.until(r.inVain("poddisruptionbudgets", 6))
+	r.cluster.Start()
+	returned := time.Now()
+	r.until(func() error {
+		return r.resource("poddisruptionbudgets").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{})
+	})
+	r.eventually("poddisruptionbudgets", "gw-rutter", exists)
+	r.until(r.complete("late-rutter"))
+	if took := time.Since(returned); took > 20*time.Second {
+		t.Errorf("it takes %.1f s", took.Seconds())
+	}
+}
+
 func TestWhatIsNotTheGatewaysIsLeftAlone(t *testing.T) {
 	r := newRig(t)
 	_, err := r.resource("services").Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
@@ -226,6 +252,18 @@ func TestCertificatesAreKeptAndRenewedInTime(t *testing.T) {
 			return nil
 		})
 		stop()
+	}
+}
+
+// inVain tells whether something was asked for so often while there was no API server.
+func (r *rig) inVain(what string, want int) func() error {
+	return func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if got := r.refused[what]; got < want {
+			return fmt.Errorf("%s was asked for %d times in vain, want %d", what, got, want)
+		}
+		return nil
 	}
 }
 

@@ -45,10 +45,7 @@ func apply(t *testing.T, api *rest.Config, text string) {
 }
 
 func TestIngestRecordsAClusterAndAnotherTakesOver(t *testing.T) {
-	api, ok := gwtest.Kubernetes(t)
-	if !ok {
-		t.Skip("etcd and kube-apiserver are not there; `make -C conformance programs` builds them")
-	}
+	api := gwtest.Kubernetes(t)
 	url := gwtest.NATS(t)
 	flags := []string{"--cluster", "c", "--nats-url", url, "--kubeconfig", kubeconfig(t, api), "--recipient-file", recipientFile(t)}
 	first := startService(t, append([]string{"ingest", "--name", "first"}, flags...)...)

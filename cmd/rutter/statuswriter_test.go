@@ -26,10 +26,7 @@ import (
 )
 
 func TestTheStatusWriterWritesWhatIsPublishedAndWhatServersRepeat(t *testing.T) {
-	api, ok := gwtest.Kubernetes(t)
-	if !ok {
-		t.Skip("there is no etcd and kube-apiserver; the parts are tested against an API in memory")
-	}
+	api := gwtest.Kubernetes(t)
 	url := gwtest.NATS(t)
 	log, err := natslog.Connect(t.Context(), natslog.Config{URL: url, Name: "test", Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)

@@ -165,10 +165,7 @@ func checkRules(t *testing.T, name string, role *unstructured.Unstructured) {
 }
 
 func TestAnAPIServerTakesAllThatTheChartRenders(t *testing.T) {
-	api, ok := gwtest.Kubernetes(t)
-	if !ok {
-		t.Skip("there is no etcd and kube-apiserver; `make -C conformance programs` builds them")
-	}
+	api := gwtest.Kubernetes(t)
 	client, err := dynamic.NewForConfig(api)
 	if err != nil {
 		t.Fatal(err)

@@ -26,14 +26,11 @@ import (
 // Kubernetes is how to reach a real API server, with all rights, that ends with the
 // test: etcd and kube-apiserver of $RUTTER_K8S, or of bin/k8s of this module. It has
 // the CRDs of the Gateway API, of the experimental channel, and of Rutter, and Services of
-// both families. False where the two programs are not there; building them takes minutes.
-func Kubernetes(t testing.TB) (*rest.Config, bool) {
+// both families. The test is skipped where the two programs are not there; building them
+// takes minutes.
+func Kubernetes(t testing.TB) *rest.Config {
 	t.Helper()
-	c, ok := StartCluster(t)
-	if !ok {
-		return nil, false
-	}
-	return c.Config, true
+	return StartCluster(t).Config
 }
 
 // Cluster is a real API server that can be stopped.
@@ -47,12 +44,9 @@ type Cluster struct {
 }
 
 // StartCluster starts what [Kubernetes] does.
-func StartCluster(t testing.TB) (*Cluster, bool) {
+func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	bin := k8sDirectory(t)
-	if bin == "" {
-		return nil, false
-	}
 	c := &Cluster{kubernetes: kubernetes{t: t, bin: bin, dir: t.TempDir()}}
 	peers, clients, port := freePort(t), freePort(t), freePort(t)
 	etcd := fmt.Sprintf("http://127.0.0.1:%d", clients)
@@ -79,7 +73,7 @@ func StartCluster(t testing.TB) (*Cluster, bool) {
 	c.stopEtcd, c.stopAPIServer = c.start("etcd", c.etcd...), c.start("kube-apiserver", c.apiServer...)
 	c.install(c.Config)
 	c.createNamespace(c.Config, "default")
-	return c, true
+	return c
 }
 
 // Stop kills the API server, Start starts it again.
@@ -142,6 +136,7 @@ type kubernetes struct {
 	bin, dir string
 }
 
+// k8sDirectory is where the programs are.
 func k8sDirectory(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("RUTTER_K8S")
@@ -152,7 +147,7 @@ func k8sDirectory(t testing.TB) string {
 	}
 	for _, program := range []string{"etcd", "kube-apiserver"} {
 		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
-			return ""
+			t.Skipf("there is no %s; `make -C conformance programs` builds it", program)
 		}
 	}
 	return dir

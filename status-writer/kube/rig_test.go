@@ -68,10 +68,7 @@ func TestStatuses(t *testing.T) {
 }
 
 func TestStatusesOnARealAPIServer(t *testing.T) {
-	api, ok := gwtest.Kubernetes(t)
-	if !ok {
-		t.Skip("there is no etcd and kube-apiserver; the same tests run against an API in memory")
-	}
+	api := gwtest.Kubernetes(t)
 	for name, run := range contract() {
 		t.Run(name, func(t *testing.T) { run(newRig(t, api)) })
 	}
