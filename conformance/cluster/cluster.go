@@ -92,6 +92,7 @@ func (c *Cluster) start(ctx, running context.Context) error {
 	}
 	own := rest.CopyConfig(c.Client)
 	own.ContentType = runtime.ContentTypeProtobuf // what a node does should cost others little
+	own.Wrap(newPatient)
 	clients, err := kubernetes.NewForConfig(own)
 	if err != nil {
 		return err

@@ -38,8 +38,11 @@ func TestWhatChangedWhileTheAPIServerWasAwayIsServedWhenItReturns(t *testing.T) 
 	r.must(r.ControlPlane.APIServer.Kill())
 	returns := time.Now().Add(30 * time.Second)
 	r.changeInEtcd(httpRoutes(r.namespace)+"moved", "moved.example.com", "elsewhere.example.com")
-	if deleted := r.deleteFromEtcd(httpRoutes(r.namespace) + "doomed"); deleted != "1" {
-		t.Fatalf("%s objects were deleted", deleted)
+	budget := "/registry/poddisruptionbudgets/" + r.namespace + "/gw-rutter"
+	for _, key := range []string{httpRoutes(r.namespace) + "doomed", budget} {
+		if deleted := r.deleteFromEtcd(key); deleted != "1" {
+			t.Fatalf("%s objects %s were deleted", deleted, key)
+		}
 	}
 	r.eventually("30 seconds of traffic", func() error { return atLeast(int(-time.Until(returns)), 0) })
 	for _, host := range []string{"moved", "doomed"} {
@@ -54,6 +57,15 @@ func TestWhatChangedWhileTheAPIServerWasAwayIsServedWhenItReturns(t *testing.T) 
 	r.awaitAnswer("moved", http.StatusNotFound)
 	r.awaitAnswer("doomed", http.StatusNotFound)
 	r.eventually("status of moved", func() error { return r.routeIs("moved", "rutter.dev/Programmed", metav1.ConditionTrue, "") })
+	r.eventually("what was built is whole", func() error {
+		_, err := r.core.PolicyV1().PodDisruptionBudgets(r.namespace).Get(r.Context(), "gw-rutter", metav1.GetOptions{})
+		return err
+	})
+	took := time.Since(returned)
+	t.Logf("everything is as it should be after %.1f s", took.Seconds())
+	if took > 20*time.Second {
+		t.Error("that is too long")
+	}
 	r.works("after")
 	r.flawless("the API server was away for 30 s", begun)
 	r.unchanged(before)

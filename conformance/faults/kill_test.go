@@ -3,8 +3,6 @@ package faults
 import (
 	"net/http"
 	"testing"
-
-	"github.com/rutter-gateway/rutter/conformance/internal/traffic"
 )
 
 func TestNoRequestFailsWhenARoleIsKilled(t *testing.T) {
@@ -31,8 +29,31 @@ func TestNoRequestFailsWhenTheAgentOfAnEnvoyIsKilled(t *testing.T) {
 	begun := r.traffic("first")
 	r.kill(r.namespace, "agent")
 	r.kubectl("rollout", "status", "deployment", "gw-rutter", "--timeout=60s")
-	r.awaitMoreThan(begun)
+	r.awaitMore(begun, 50)
 	r.flawless("an agent was killed", begun)
+}
+
+// What an Envoy was answering is lost with it, and nothing else: its connections are
+// the one that was kept and the one that was new.
+func TestNoMoreFailsThanWasUnderWayWhenAnEnvoyIsKilled(t *testing.T) {
+	r := newRig(t)
+	r.kubectl("scale", "deployment", "gw-rutter", "--replicas=2")
+	r.kubectl("rollout", "status", "deployment", "gw-rutter", "--timeout=60s")
+	begun := r.traffic("first")
+	for range 3 {
+		r.kill(r.namespace, "envoy")
+		r.awaitMore(begun, 50)
+		r.kubectl("rollout", "status", "deployment", "gw-rutter", "--timeout=60s")
+		tally := begun.Take()
+		t.Logf("an Envoy was killed: %s", tally)
+		if tally.Errors > 2 {
+			t.Errorf("%d requests failed; the first: %v", tally.Errors, tally.First)
+		}
+		tally.Errors = 0
+		r.must(tally.Only(http.StatusOK))
+	}
+	r.awaitMore(begun, 50)
+	r.flawless("all Envoys are back", begun)
 }
 
 func TestNoRequestFailsWhileEnvoyIsReplaced(t *testing.T) {
@@ -46,11 +67,4 @@ func TestNoRequestFailsWhileEnvoyIsReplaced(t *testing.T) {
 	if status, err := r.answer("nobody"); err != nil || status != http.StatusNotFound {
 		t.Errorf("a host that nobody has answers %d, %v", status, err)
 	}
-}
-
-// awaitMoreThan waits for more traffic, and forgets none.
-func (r *rig) awaitMoreThan(begun *traffic.Traffic) {
-	r.Helper()
-	before := total(begun.Peek())
-	r.eventually("more traffic", func() error { return atLeast(total(begun.Peek()), before+50) })
 }

@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/rutter-gateway/rutter/conformance/internal/traffic"
 )
 
 func TestTheShareOfADeletedServiceIs500UntilItReturns(t *testing.T) {
@@ -22,12 +20,10 @@ func TestTheShareOfADeletedServiceIs500UntilItReturns(t *testing.T) {
 		return r.routeIs("shared", "ResolvedRefs", metav1.ConditionFalse, "BackendNotFound")
 	})
 	r.eventually("a share of 500", func() error { return atLeast(begun.Peek().Answers[500], 1) })
-	if err := begun.Take().Only(200, 500); err != nil {
-		t.Errorf("while the Service went: %v", err)
-	}
-	r.awaitMore(begun, func(tally traffic.Tally) bool { return total(tally) >= 200 })
-	gone := begun.Take()
-	if share := float64(gone.Answers[500]) / float64(total(gone)); share < 0.3 || share > 0.7 || gone.Only(200, 500) != nil {
+	r.only("while the Service went", begun, 200, 500)
+	r.awaitMore(begun, 200)
+	gone := r.only("without the Service", begun, 200, 500)
+	if share := float64(gone.Answers[500]) / float64(total(gone)); share < 0.3 || share > 0.7 {
 		t.Errorf("without the Service: %s, want half of it 200 and half 500", gone)
 	}
 
@@ -35,10 +31,10 @@ func TestTheShareOfADeletedServiceIs500UntilItReturns(t *testing.T) {
 	r.eventually("ResolvedRefs is True", func() error { return r.routeIs("shared", "ResolvedRefs", metav1.ConditionTrue, "") })
 	// A new Service has no endpoints at first, for which the answer is 503.
 	r.eventually("nothing but 200", func() error {
-		r.awaitMore(begun, func(traffic.Tally) bool { return true })
-		return begun.Take().Only(http.StatusOK)
+		r.awaitMore(begun, 20)
+		return r.only("while the Service returns", begun, 200, 500, 503).Only(http.StatusOK)
 	})
-	r.awaitMoreThan(begun)
+	r.awaitMore(begun, 100)
 	r.flawless("after the Service has returned", begun)
 	r.flawless("another route", others)
 }

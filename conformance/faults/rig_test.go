@@ -230,22 +230,15 @@ func (r *rig) trafficOf(cfg traffic.Config) *traffic.Traffic {
 	begun, err := traffic.Start(context.WithoutCancel(r.Context()), cfg)
 	r.must(err)
 	r.Cleanup(func() { begun.Stop() })
-	r.awaitMore(begun, func(traffic.Tally) bool { return true })
+	r.awaitMore(begun, 20)
 	return begun
 }
 
-// awaitMore forgets what was counted, and waits for a tally that has enough: what was
-// answered after now.
-func (r *rig) awaitMore(begun *traffic.Traffic, enough func(traffic.Tally) bool) {
+// awaitMore waits until so many requests more are counted.
+func (r *rig) awaitMore(begun *traffic.Traffic, more int) {
 	r.Helper()
-	begun.Take()
-	r.eventually("traffic", func() error {
-		tally := begun.Peek()
-		if total(tally) < 20 || !enough(tally) {
-			return fmt.Errorf("%s", tally)
-		}
-		return nil
-	})
+	before := total(begun.Peek())
+	r.eventually("more traffic", func() error { return atLeast(total(begun.Peek()), before+more) })
 }
 
 func total(tally traffic.Tally) int {
@@ -256,14 +249,21 @@ func total(tally traffic.Tally) int {
 	return sum
 }
 
-// flawless checks that since the last look every request was answered with 200.
-func (r *rig) flawless(what string, begun *traffic.Traffic) {
+// only checks that since the last look every request was answered with one of these.
+func (r *rig) only(what string, begun *traffic.Traffic, statuses ...int) traffic.Tally {
 	r.Helper()
 	tally := begun.Take()
-	if err := tally.Only(http.StatusOK); err != nil {
+	if err := tally.Only(statuses...); err != nil {
 		r.Errorf("%s: %v", what, err)
 	}
 	r.Logf("%s: %s", what, tally)
+	return tally
+}
+
+// flawless checks that it was 200.
+func (r *rig) flawless(what string, begun *traffic.Traffic) {
+	r.Helper()
+	r.only(what, begun, http.StatusOK)
 }
 
 func atLeast(got, want int) error {

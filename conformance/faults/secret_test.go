@@ -58,7 +58,7 @@ spec:
 		r.apply(manifest)
 		r.eventually(fmt.Sprintf("certificate %d", serial), serves(serial))
 		r.eventually("traffic with it", func() error { return atLeast(int(served.Load()), int(serial)) })
-		r.awaitMoreThan(begun)
+		r.awaitMore(begun, 50)
 		r.flawless(fmt.Sprintf("certificate %d replaced the one before", serial), begun)
 		begun.Stop()
 	}

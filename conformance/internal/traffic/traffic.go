@@ -1,8 +1,9 @@
 // Package traffic asks a server again and again, and counts what it is answered.
 //
-// It is a client that no fault may reach: one request in flight on a connection that is kept, one on a new one,
-// at a steady pace, until it is stopped. It never repeats what failed. An answer is
-// counted by its status; what is no answer is an error, and the first of them is kept.
+// It is a client that no fault may reach: one request in flight on a connection that is
+// kept, one on a new one, at a steady pace, until it is stopped. It never repeats what
+// failed. An answer is counted by its status; what is no answer is an error, and the
+// first of them is kept.
 package traffic
 
 import (
@@ -77,7 +78,8 @@ type Traffic struct {
 // Start begins to ask: on one connection that is kept, and beside that on a new one for
 // each request. Neither uses HTTP/2.
 func Start(ctx context.Context, cfg Config) (*Traffic, error) {
-	request, err := http.NewRequest(http.MethodGet, cfg.URL, nil)
+	// Of a GET that fails, net/http makes another one without a word.
+	request, err := http.NewRequest(http.MethodPost, cfg.URL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
