@@ -14,7 +14,7 @@
 //     that does not belong to the Gateway stays, and the Gateway says so (its Service
 //     gives it no address).
 //   - What was built goes with its Gateway (it is owned by it), and when the Gateway
-//     is no longer accepted.
+//     is no longer accepted; nothing is taken away before the newest version is known.
 //   - Certificates are renewed after two thirds of their life.
 //
 // Crash story: nothing is remembered. The next start reads the newest version and

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/internal/pki"
@@ -30,14 +31,17 @@ import (
 	"github.com/rutter-gateway/rutter/provisioner/infra"
 )
 
-// rig is a real API server, and versions that a test publishes to a provisioner.
+// rig is a real API server, and a log with the versions that a test publishes.
 type rig struct {
 	t        *testing.T
 	cluster  *gwtest.Cluster
 	client   dynamic.Interface
 	ca       pki.Pair
+	stream   events.Stream // SNAPSHOTS
+	bucket   events.Bucket // of its checkpoints
 	state    *routing.State
-	versions chan []*routing.Snapshot
+	position events.Version
+	slow     bool // whether the log has the second batch later than a test waits
 	now      atomic.Pointer[time.Time]
 
 	mu      sync.Mutex
@@ -48,7 +52,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	t.Parallel()
 	cluster := gwtest.StartCluster(t)
-	r := &rig{t: t, cluster: cluster, state: routing.NewState(), versions: make(chan []*routing.Snapshot, 16), refused: map[string]int{}}
+	r := &rig{t: t, cluster: cluster, state: routing.NewState(), refused: map[string]int{}}
 	counted := rest.CopyConfig(cluster.Config)
 	counted.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(request *http.Request) (*http.Response, error) {
@@ -64,6 +68,15 @@ func newRig(t *testing.T) *rig {
 	var err error
 	r.client, err = dynamic.NewForConfig(counted)
 	must(t, err)
+	log := memlog.New(memlog.Config{})
+	t.Cleanup(log.Close)
+	r.stream, err = log.Stream(t.Context(), events.StreamConfig{Name: events.StreamSnapshots, Subjects: []string{"rutter.>"}})
+	must(t, err)
+	r.bucket, err = log.Bucket(t.Context(), routing.CheckpointBucket)
+	must(t, err)
+	info, err := r.stream.Info(t.Context())
+	must(t, err)
+	r.position.Incarnation = info.Incarnation
 	now := time.Now()
 	r.now.Store(&now)
 	r.ca, err = pki.NewAuthority(now)
@@ -82,16 +95,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Next implements provisioner.Snapshots.
-func (r *rig) Next(ctx context.Context) ([]*routing.Snapshot, error) {
-	select {
-	case batch := <-r.versions:
-		return batch, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // publish makes a version in which Gateways (namespace/name) need this; nil is nothing.
 func (r *rig) publish(gateways map[string]*routing.Infrastructure) {
 	r.t.Helper()
@@ -100,17 +103,25 @@ func (r *rig) publish(gateways map[string]*routing.Infrastructure) {
 		snap.Gateways = append(snap.Gateways, routing.GatewayDelta{Gateway: name, Infrastructure: in, Digest: in.Member(), Deleted: in == nil})
 	}
 	must(r.t, r.state.Apply(snap))
-	r.versions <- []*routing.Snapshot{snap}
+	messages, err := routing.EncodeSnapshot("c", snap, 1<<20)
+	must(r.t, err)
+	r.position.Sequence, err = r.stream.Publish(r.t.Context(), messages...)
+	must(r.t, err)
 }
 
-// republish gives a provisioner that starts the whole version.
-func (r *rig) republish() { r.versions <- []*routing.Snapshot{r.state.Full()} }
+// checkpoint keeps the version of now, from which a provisioner that starts reads on.
+func (r *rig) checkpoint() {
+	r.t.Helper()
+	must(r.t, routing.PutCheckpoint(r.t.Context(), r.bucket, r.position, r.state.Full()))
+}
 
 // start runs a provisioner until stop is called.
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
+	follower, err := routing.Follow(r.t.Context(), r.stream, r.bucket)
+	must(r.t, err)
 	service, err := provisioner.New(provisioner.Config{
-		Snapshots: r, Client: r.client, Namespace: "default", ServerSecret: "rutter-xds-tls",
+		Snapshots: &batches{Follower: follower, slow: r.slow}, Client: r.client, Namespace: "default", ServerSecret: "rutter-xds-tls",
 		Webhook: provisioner.Webhook{Configuration: "rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
 		Infra: infra.Config{
 			EnvoyImage: "envoy:v1", RutterImage: "rutter:v1", XDSAddress: "rutter-xds.default.svc:18000",
@@ -128,7 +139,23 @@ func (r *rig) start() (stop func()) {
 		r.t.Helper()
 		cancel()
 		must(r.t, <-done)
+		follower.Close()
 	}
+}
+
+// batches are those of a follower.
+type batches struct {
+	*routing.Follower
+	slow, second bool
+}
+
+func (b *batches) Next(ctx context.Context) ([]*routing.Snapshot, error) {
+	if b.slow && b.second {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	b.second = true
+	return b.Follower.Next(ctx)
 }
 
 // gateway creates a Gateway, which owns what is built for it, and is its infrastructure.
@@ -168,7 +195,7 @@ func (r *rig) get(resource, name string) (*unstructured.Unstructured, error) {
 // eventually waits until check is content with an object.
 func (r *rig) eventually(resource, name string, check func(*unstructured.Unstructured) error) {
 	r.t.Helper()
-	r.until(func() error {
+	r.until(name+" in "+resource, func() error {
 		o, err := r.get(resource, name)
 		if err != nil {
 			return err
@@ -177,20 +204,9 @@ func (r *rig) eventually(resource, name string, check func(*unstructured.Unstruc
 	})
 }
 
-func (r *rig) until(check func() error) {
+func (r *rig) until(what string, check func() error) {
 	r.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for ; ; <-tick.C {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatal(err)
-		}
-	}
+	gwtest.Eventually(r.t, what, check)
 }
 
 // certificate is what a Secret holds.

@@ -23,7 +23,6 @@ import (
 
 // Config of a provisioner.
 type Config struct {
-	// Snapshots is where the versions are read, from the newest checkpoint on.
 	Snapshots Snapshots
 	Client    dynamic.Interface
 	// Infra is what the Envoys of all Gateways have in common.
@@ -42,8 +41,10 @@ type Config struct {
 	Registerer      prometheus.Registerer
 }
 
-// Snapshots are the versions, oldest first; [routing.Follower] is one.
+// Snapshots are the versions: a [routing.Follower].
 type Snapshots interface {
+	// Load is the newest version there is, Next what comes after it.
+	Load(ctx context.Context) (*routing.State, error)
 	Next(ctx context.Context) ([]*routing.Snapshot, error)
 }
 
@@ -116,8 +117,9 @@ func (s *Service) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer s.queue.ShutDown()
-	// Nothing is taken away before the first version is known.
-	if err := s.take(ctx); err != nil {
+	// Nothing is taken away before the newest version is known: in an older one, what
+	// came later is missing.
+	if err := s.load(ctx); err != nil {
 		return s.ended(ctx, err)
 	}
 	running.Go(func() { s.keepServerCertificate(ctx, s.ServerSecret, checkEvery, s.keepXDS) })
@@ -150,6 +152,19 @@ func (s *Service) ended(ctx context.Context, err error) error {
 	return fmt.Errorf("provisioner: %w", err)
 }
 
+// load reads the newest version, or waits for the first.
+func (s *Service) load(ctx context.Context) error {
+	state, err := s.Snapshots.Load(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Version.IsZero() {
+		return s.take(ctx)
+	}
+	s.heed(state.Full())
+	return nil
+}
+
 // take reads the next versions, and asks for the Gateways to be built whose
 // infrastructure changed.
 func (s *Service) take(ctx context.Context) error {
@@ -157,13 +172,17 @@ func (s *Service) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.heed(snapshots...)
+	return nil
+}
+
+func (s *Service) heed(snapshots ...*routing.Snapshot) {
 	for _, snap := range snapshots {
 		for _, gateway := range s.fleet.take(snap) {
 			s.queue.Add(gateway)
 		}
 	}
 	s.metrics.gateways.Set(float64(s.fleet.size()))
-	return nil
 }
 
 // work builds one Gateway after the other until the queue is shut down.

@@ -145,21 +145,47 @@ func TestWhatChangedWhileNobodyLookedIsMadeGood(t *testing.T) {
 	for _, name := range []string{"stays-rutter", "goes-rutter", "moves-rutter"} {
 		r.eventually("deployments", name, exists)
 	}
-	r.until(r.complete("stays-rutter", "goes-rutter", "moves-rutter"))
+	r.until("all is built", r.complete("stays-rutter", "goes-rutter", "moves-rutter"))
 	stop()
 	must(t, r.resource("services").Delete(t.Context(), "stays-rutter", metav1.DeleteOptions{}))
 	moved := *moves
 	moved.Name, moved.Class = "moves-other", "other"
 	r.publish(fleet{"default/goes": nil, "default/moves": &moved})
-	<-r.versions
-	r.republish()
 	stop = r.start()
-	r.until(r.complete("stays-rutter", "moves-other"))
+	r.until("all is built", r.complete("stays-rutter", "moves-other"))
 	for resource, suffix := range built() {
 		r.gone(resource, "goes-rutter"+suffix)
 		r.gone(resource, "moves-rutter"+suffix)
 	}
 	stop()
+}
+
+// A checkpoint is older than what has happened since, and who starts reads it first.
+func TestNothingIsTakenAwayForAnOldCheckpoint(t *testing.T) {
+	r := newRig(t)
+	r.publish(fleet{"default/old": r.gateway("old")})
+	r.checkpoint()
+	r.publish(fleet{"default/new": r.gateway("new"), "default/newer": r.gateway("newer")})
+	names := []string{"old-rutter", "new-rutter", "newer-rutter"}
+	stop := r.start()
+	r.until("all is built", r.complete(names...))
+	stop()
+	built := map[string]types.UID{}
+	for _, name := range names {
+		o, err := r.get("deployments", name)
+		must(t, err)
+		built[name] = o.GetUID()
+		must(t, r.resource("poddisruptionbudgets").Delete(t.Context(), name, metav1.DeleteOptions{}))
+	}
+	r.slow = true
+	stop = r.start()
+	r.until("all is whole again", r.complete(names...))
+	stop()
+	for _, name := range names {
+		if o, err := r.get("deployments", name); err != nil || o.GetUID() != built[name] {
+			t.Errorf("%s is another one: %v", name, err)
+		}
+	}
 }
 
 // However often it was asked for in vain, what an API server says when it is back is
@@ -170,19 +196,19 @@ func TestAnOutageOfTheAPIServerIsOverWithinSeconds(t *testing.T) {
 	r.publish(fleet{"default/gw": r.gateway("gw")})
 	stop := r.start()
 	defer stop()
-	r.until(r.complete("gw-rutter"))
+	r.until("all is built", r.complete("gw-rutter"))
 	r.cluster.Stop()
 	r.publish(fleet{"default/late": late})
 	// The waits double: the ninth call would come after 25.6 s, the seventh list after 25.
-	r.until(r.inVain("late-rutter-xds", 8))
-	r.until(r.inVain("poddisruptionbudgets", 6))
+	r.until("an outage", r.inVain("late-rutter-xds", 8))
+	r.until("an outage", r.inVain("poddisruptionbudgets", 6))
 	r.cluster.Start()
 	returned := time.Now()
-	r.until(func() error {
+	r.until("the API server is back", func() error {
 		return r.resource("poddisruptionbudgets").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{})
 	})
 	r.eventually("poddisruptionbudgets", "gw-rutter", exists)
-	r.until(r.complete("late-rutter"))
+	r.until("all is built", r.complete("late-rutter"))
 	if took := time.Since(returned); took > 20*time.Second {
 		t.Errorf("it takes %.1f s", took.Seconds())
 	}
@@ -198,7 +224,7 @@ func TestWhatIsNotTheGatewaysIsLeftAlone(t *testing.T) {
 	gw, other := r.gateway("gw"), r.gateway("other")
 	r.publish(fleet{"default/gw": gw, "default/other": other})
 	stop := r.start()
-	r.until(r.complete("other-rutter"))
+	r.until("all is built", r.complete("other-rutter"))
 	r.eventually("configmaps", "gw-rutter", exists) // it comes before the Service
 	o, err := r.get("services", "gw-rutter")
 	must(t, err)
@@ -206,7 +232,7 @@ func TestWhatIsNotTheGatewaysIsLeftAlone(t *testing.T) {
 		t.Errorf("somebody's Service became %v", o.Object)
 	}
 	must(t, r.resource("services").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
-	r.until(r.complete("gw-rutter"))
+	r.until("all is built", r.complete("gw-rutter"))
 	stop()
 }
 
@@ -231,7 +257,7 @@ func TestCertificatesAreKeptAndRenewedInTime(t *testing.T) {
 	}
 	stop := r.start()
 	first := serials()
-	r.until(r.complete("gw-rutter"))
+	r.until("all is built", r.complete("gw-rutter"))
 	stop()
 	for _, c := range []struct {
 		after   time.Duration
@@ -240,10 +266,9 @@ func TestCertificatesAreKeptAndRenewedInTime(t *testing.T) {
 		now := time.Now().Add(c.after)
 		r.now.Store(&now)
 		must(t, r.resource("deployments").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
-		r.republish()
 		stop := r.start()
-		r.until(r.complete("gw-rutter")) // so the certificate has been looked at
-		r.until(func() error {
+		r.until("all is built", r.complete("gw-rutter")) // so the certificate has been looked at
+		r.until("a new certificate", func() error {
 			if second := serials(); c.renewed && (second[0] == first[0] || second[1] == first[1]) {
 				return errors.New("a certificate is not renewed")
 			} else if !c.renewed && second != first {
@@ -289,7 +314,7 @@ func (r *rig) complete(names ...string) func() error {
 
 func (r *rig) gone(resource, name string) {
 	r.t.Helper()
-	r.until(func() error {
+	r.until(name+" in "+resource+" is gone", func() error {
 		if _, err := r.get(resource, name); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("%s %s is still there: %w", resource, name, err)
 		}

@@ -1,5 +1,6 @@
 // Package gwtest holds what tests of several packages need to stand for the world
-// around Rutter: manifests as objects, certificates, and a real HTTP backend.
+// around Rutter: manifests as objects, certificates, and a real HTTP backend; and how
+// they wait for it (Eventually).
 //
 //	YAML ──Objects──► objects      hosts ──Certificate──► PEM      StartBackend ──► an address that answers
 //
