@@ -77,17 +77,22 @@ func TestAWrongAnswerIsCountedAndFails(t *testing.T) {
 }
 
 func TestMetricsAreAddedUpByLabels(t *testing.T) {
-	const text metrics = `# HELP writes_total Statuses written.
+	text, err := parse(strings.NewReader(`# HELP writes_total Statuses written.
 # TYPE writes_total counter
 writes_total{resource="gateways"} 2
 writes_total{resource="httproutes"} 1.5e+03
+# TYPE writes_total_more counter
 writes_total_more{resource="httproutes"} 7
+# TYPE start_seconds gauge
 start_seconds 1.5
-`
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ got, want float64 }{
 		{text.sum("writes_total"), 1502},
-		{text.sum("writes_total", `resource="httproutes"`), 1500},
-		{text.sum("writes_total", `resource="tlsroutes"`), 0},
+		{text.sum("writes_total", label{"resource", "httproutes"}), 1500},
+		{text.sum("writes_total", label{"resource", "tlsroutes"}), 0},
 		{text.count("writes_total"), 2},
 		{float64(text.time("start_seconds").UnixMilli()), 1500},
 	} {

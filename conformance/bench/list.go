@@ -46,12 +46,12 @@ func (w *world) firstList(ctx context.Context, count int) (*List, error) {
 			return err
 		}
 		running := time.Since(all.time("process_start_time_seconds"))
-		if all.sum("rutter_ingest_synced", `resource="httproutes"`) != 1 {
+		if all.sum("rutter_ingest_synced", label{"resource", "httproutes"}) != 1 {
 			return errors.New("the routes are not listed")
 		}
 		if result.Recorded == 0 {
 			result.Recorded = running
-			if recorded := all.sum("rutter_ingest_events_recorded_total", `resource="httproutes"`, `type="object.applied"`); recorded != float64(count) {
+			if recorded := all.sum("rutter_ingest_events_recorded_total", label{"resource", "httproutes"}, label{"type", "object.applied"}); recorded != float64(count) {
 				return fmt.Errorf("%v routes were recorded", recorded)
 			}
 		}

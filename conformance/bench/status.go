@@ -57,7 +57,7 @@ func (w *world) statusWrites(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return all.sum("rutter_status_writes_total", `resource="httproutes"`), nil
+	return all.sum("rutter_status_writes_total", label{"resource", "httproutes"}), nil
 }
 
 type rightAt struct {
