@@ -35,7 +35,7 @@ const fromKubernetes = "kubernetes"
 const ingestQPS = 100
 
 func newIngestCommand(env *environment) *cobra.Command {
-	c := process.Config{Version: version, Output: env.err}
+	c := process.Config{Version: version, Output: env.err, Adopt: env.adopt}
 	var o ingestOptions
 	cmd := &cobra.Command{
 		Use:   "ingest",

@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"k8s.io/klog/v2"
 )
 
 // version is set by the linker (see Makefile).
@@ -33,6 +35,7 @@ func main() {
 	code := run(ctx, environment{
 		out: os.Stdout, err: os.Stderr, now: time.Now, open: openLog,
 		colours: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "",
+		adopt:   klog.SetSlogLogger,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

@@ -29,7 +29,7 @@ type provisionerFlags struct {
 }
 
 func newProvisionerCommand(env *environment) *cobra.Command {
-	c := process.Config{Version: version, Output: env.err}
+	c := process.Config{Version: version, Output: env.err, Adopt: env.adopt}
 	var f provisionerFlags
 	var pullPolicy, serviceType string
 	cmd := &cobra.Command{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,9 @@ type environment struct {
 	open func(context.Context, source) (events.Log, error)
 	// colours tells whether out shows them.
 	colours bool
+	// adopt is given the logger of a service for client-go, which has one for the whole
+	// program; nil in tests, where services share one.
+	adopt func(*slog.Logger)
 }
 
 // errFound ends a command that worked and has bad news, which it has printed: a

@@ -27,7 +27,7 @@ const silence = 5 * events.HeartbeatEvery
 const eventQPS = 20
 
 func newStatusWriterCommand(env *environment) *cobra.Command {
-	c := process.Config{Version: version, Output: env.err}
+	c := process.Config{Version: version, Output: env.err, Adopt: env.adopt}
 	var flagged apiFlags
 	var controllerName string
 	cmd := &cobra.Command{

@@ -26,6 +26,9 @@ type Config struct {
 	Version string
 	// Output takes the log lines.
 	Output io.Writer
+	// Adopt is given the logger, for libraries that log without being given one; nil
+	// leaves them as they are.
+	Adopt func(*slog.Logger)
 }
 
 // Process is a running service command.
@@ -58,6 +61,9 @@ func Run(ctx context.Context, c Config, work func(context.Context, *Process) err
 	logger, err := c.logger(c.Output)
 	if err != nil {
 		return err
+	}
+	if c.Adopt != nil {
+		c.Adopt(logger)
 	}
 	p := newProcess(c, logger)
 	listener, err := net.Listen("tcp", c.HTTPAddress)
