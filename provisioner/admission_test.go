@@ -66,7 +66,6 @@ func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
 	}
 	serve := func() {
 		t.Helper()
-		r.republish()
 		stop := r.start()
 		r.eventually(resource, name, trusts)
 		stop()

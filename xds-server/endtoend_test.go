@@ -19,6 +19,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/xds-server/internal/sample"
 )
 
@@ -64,7 +65,7 @@ func TestEnvoyServesWhatIsPublished(t *testing.T) {
 
 	// Nothing is left of what is no longer published.
 	s.publish(slices.Concat([]routing.Resource{http}, one)...)
-	eventually(t, "clusters are removed", func() error {
+	gwtest.Eventually(t, "clusters are removed", func() error {
 		if got := envoy.counter("cluster_manager.active_clusters"); got != "cluster_manager.active_clusters: 2" { // and that of xDS
 			return fmt.Errorf("%s", got)
 		}
@@ -89,7 +90,7 @@ func TestEnvoyServesThePlainLayout(t *testing.T) {
 	s.awaitReceipt("the version is held", holds(first))
 	// The route moves to a new cluster, and the old one goes: no request fails.
 	second := s.publish(world("b")...)
-	eventually(t, "the other backend", func() error {
+	gwtest.Eventually(t, "the other backend", func() error {
 		got, err := answer(t, "http", address, "any", nil)
 		if err != nil {
 			t.Errorf("a request failed: %v", err)
@@ -111,12 +112,12 @@ func TestEnvoyGetsCertificatesBySDS(t *testing.T) {
 	https := sample.Listener("https", 0, "", "cert")
 	version := s.publish(slices.Concat([]routing.Resource{https, secret}, site("one", "a"))...)
 	address := envoy.address("https")
-	eventually(t, "host one by TLS", func() error { _, err := answer(t, "https", address, "one", trust); return err })
+	gwtest.Eventually(t, "host one by TLS", func() error { _, err := answer(t, "https", address, "one", trust); return err })
 	s.awaitReceipt("the version is held", holds(version))
 
 	renewedTrust, renewed := s.certificate("cert")
 	version = s.publish(slices.Concat([]routing.Resource{https, renewed}, site("one", "a"))...)
-	eventually(t, "the renewed certificate", func() error { _, err := answer(t, "https", address, "one", renewedTrust); return err })
+	gwtest.Eventually(t, "the renewed certificate", func() error { _, err := answer(t, "https", address, "one", renewedTrust); return err })
 	s.awaitReceipt("the renewed version is held", holds(version))
 }
 
@@ -181,7 +182,7 @@ func TestAnEnvoyThatReconnectsAfterARestartIsSentNothingAgain(t *testing.T) {
 	server.stop()
 	s.awaitReceipt("the server has said that nobody is connected", func(r *routing.Receipt) bool { return len(r.Envoys) == 0 })
 	server = s.serve(server.address, unreachable)
-	eventually(t, "Envoy is connected again", func() error {
+	gwtest.Eventually(t, "Envoy is connected again", func() error {
 		if got := envoy.counter("control_plane.connected_state"); got != "control_plane.connected_state: 1" {
 			return fmt.Errorf("%s", got)
 		}

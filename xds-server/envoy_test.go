@@ -1,7 +1,6 @@
 package xdsserver
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
@@ -64,7 +62,7 @@ static_resources:
 			t.Logf("the end of Envoy's log:\n%s", log[max(0, len(log)-6000):])
 		}
 	})
-	eventually(t, "Envoy writes its admin address", func() error {
+	gwtest.Eventually(t, "Envoy writes its admin address", func() error {
 		address, err := os.ReadFile(filepath.Join(dir, "admin"))
 		if err == nil && len(address) == 0 {
 			err = io.ErrUnexpectedEOF
@@ -90,7 +88,7 @@ func (e *realEnvoy) get(path string) (string, error) {
 func (e *realEnvoy) address(listener string) string {
 	e.t.Helper()
 	var found string
-	eventually(e.t, "Envoy listens for "+listener, func() error {
+	gwtest.Eventually(e.t, "Envoy listens for "+listener, func() error {
 		body, err := e.get("/listeners?format=json")
 		if err != nil {
 			return err
@@ -128,24 +126,4 @@ func (e *realEnvoy) counter(name string) string {
 		e.t.Fatal(err)
 	}
 	return strings.TrimSpace(body)
-}
-
-// eventually tries until there is no error.
-func eventually(t *testing.T, what string, try func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
 }

@@ -56,7 +56,7 @@ func TestARealEnvoyProvesItsGatewayByItsCertificate(t *testing.T) {
 	server := s.serveWith("127.0.0.1:0", s.open, func(c *Config) { c.TLS, c.Registerer = config, registry })
 
 	impostor := runEnvoy(t, server.address, issue(pki.Request{URI: pki.GatewayURI("ns/other")}))
-	eventually(t, "the Envoy of another Gateway is refused", func() error {
+	gwtest.Eventually(t, "the Envoy of another Gateway is refused", func() error {
 		if n, err := testutil.GatherAndCount(registry, "rutter_xds_streams_refused_total"); err != nil || n == 0 {
 			return os.ErrNotExist
 		}

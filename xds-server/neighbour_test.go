@@ -42,7 +42,7 @@ func TestWhatEnvoyRefusesHarmsNoNeighbour(t *testing.T) {
 			}
 			return err
 		}
-		eventually(t, name, try)
+		gwtest.Eventually(t, name, try)
 		neighbours.Add(name, try)
 	}
 	socket := func(port uint32) *corev3.Address {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/xds-server/internal/sample"
 	"github.com/rutter-gateway/rutter/xds-server/internal/simenvoy"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
@@ -39,7 +40,7 @@ func simulated(t *testing.T, r *running) *simenvoy.Envoy {
 
 func awaitView(t *testing.T, e *simenvoy.Envoy, what string, condition func(simenvoy.View) bool) {
 	t.Helper()
-	eventually(t, what, func() error {
+	gwtest.Eventually(t, what, func() error {
 		if v := e.View(); !condition(v) {
 			return &viewError{v}
 		}
@@ -74,7 +75,7 @@ func TestNothingIsServedBeforeAListOfEndpointsIsComplete(t *testing.T) {
 	server := s.serve("127.0.0.1:0", s.open)
 	e := simulated(t, server)
 	s.awaitReceipt("the Envoy is connected", func(r *routing.Receipt) bool { return len(r.Envoys) == 1 })
-	eventually(t, "the version is read", func() error {
+	gwtest.Eventually(t, "the version is read", func() error {
 		if server.Version().IsZero() {
 			return os.ErrNotExist
 		}
@@ -95,7 +96,7 @@ func TestALogThatWasRebuiltReplacesEndpointsWhenItsListIsComplete(t *testing.T) 
 	e := simulated(t, server)
 	awaitView(t, e, "endpoints of a", func(v simenvoy.View) bool { return len(endpointsOf(v, "a")) > 0 })
 	old := endpointsOf(e.View(), "b")
-	eventually(t, "a local copy", func() error { _, err := os.Stat(filepath.Join(s.dir, "copy.rutter")); return err })
+	gwtest.Eventually(t, "a local copy", func() error { _, err := os.Stat(filepath.Join(s.dir, "copy.rutter")); return err })
 	server.stop()
 
 	s.newLog()
@@ -185,7 +186,7 @@ func TestAServerThatComesBackTakesNothingBackWhileTheLogIsNear(t *testing.T) {
 	s.slices()
 	s.publish(site("one", "a")...)
 	server := s.serve("127.0.0.1:0", s.open)
-	eventually(t, "a local copy", func() error { _, err := os.Stat(filepath.Join(s.dir, "copy.rutter")); return err })
+	gwtest.Eventually(t, "a local copy", func() error { _, err := os.Stat(filepath.Join(s.dir, "copy.rutter")); return err })
 	server.stop()
 	// While it is down, another one serves what is newer.
 	var last events.Version

@@ -21,6 +21,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/sample"
 )
@@ -179,7 +180,7 @@ func (s *system) serveWith(address string, open func(context.Context) (Log, erro
 func (s *system) awaitReceipt(what string, condition func(*routing.Receipt) bool) *routing.Receipt {
 	s.t.Helper()
 	var receipt *routing.Receipt
-	eventually(s.t, what, func() error {
+	gwtest.Eventually(s.t, what, func() error {
 		m, err := s.streams[events.StreamReceipts].Last(s.t.Context(), events.ReceiptSubject(testCluster, "xds-0"))
 		if err != nil {
 			return err
@@ -247,7 +248,7 @@ func answer(t *testing.T, scheme, address, host string, trust *tls.Config) (stri
 
 func awaitAnswer(t *testing.T, address, host, want string) {
 	t.Helper()
-	eventually(t, "host "+host, func() error {
+	gwtest.Eventually(t, "host "+host, func() error {
 		got, err := answer(t, "http", address, host, nil)
 		if err == nil && got != want {
 			err = fmt.Errorf("got %q, want %q", got, want)

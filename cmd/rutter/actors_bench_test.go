@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // What a change costs more at the API server when somebody sees who asks for it: the
@@ -23,7 +25,7 @@ func BenchmarkAChangeThatIsSeen(b *testing.B) {
 		alice.create(httproutes, namespace, shopRoute("r"))
 	}
 	try := 0
-	await(b, func() error {
+	gwtest.Eventually(b, "a request is seen", func() error {
 		try++
 		alice.merge(httproutes, "seen", "r", fmt.Sprintf(`{"spec":{"hostnames":["try%d.example"]}}`, try))
 		if !strings.Contains(watcher.metrics(), `rutter_ingest_actors_recorded_total{resource="httproutes"}`) {

@@ -111,6 +111,7 @@ func (o *office) install(set ...string) {
 			continue
 		}
 		webhook := object["webhooks"].([]any)[0].(map[string]any)
+		webhook["timeoutSeconds"] = int64(30) // a busy machine must not let a request pass unseen
 		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:%d%s", o.port, webhookPath), "caBundle": base64.StdEncoding.EncodeToString(o.authority.PEM)}
 		_, err := o.as("").client.Resource(schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}).
 			Create(o.t.Context(), &unstructured.Unstructured{Object: object}, metav1.CreateOptions{})
@@ -122,7 +123,7 @@ func (o *office) install(set ...string) {
 func (o *office) awaitWebhook(watcher *service) {
 	o.t.Helper()
 	try := 0
-	await(o.t, func() error {
+	gwtest.Eventually(o.t, "a request is seen", func() error {
 		try++
 		p := o.as("prober")
 		p.dryRun = true
@@ -176,7 +177,7 @@ func (p *person) create(resource schema.GroupVersionResource, namespace, text st
 	p.t.Helper()
 	object := &unstructured.Unstructured{Object: gwtest.Objects(p.t, text)[0]}
 	var made *unstructured.Unstructured
-	await(p.t, func() (err error) {
+	gwtest.Eventually(p.t, "the request", func() (err error) {
 		made, err = p.client.Resource(resource).Namespace(namespace).Create(p.t.Context(), object, metav1.CreateOptions{DryRun: p.options(), FieldManager: "tester"})
 		if apierrors.IsInternalError(err) { // just after its start the API server has no addresses for Services yet
 			return err
@@ -230,7 +231,7 @@ func (s *story) goes(on string) {
 	s.o.t.Helper()
 	s.so = append(s.so, on)
 	want := strings.Join(s.so, "\n")
-	await(s.o.t, func() error {
+	gwtest.Eventually(s.o.t, "what the log tells", func() error {
 		var got []string
 		for _, e := range s.o.log(s.object) {
 			got = append(got, e.Change+": "+e.Who())

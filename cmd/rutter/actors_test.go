@@ -185,7 +185,7 @@ func TestTheCertificateIsRenewedUnderUse(t *testing.T) {
 	}
 	alice.delete(httproutes, "default", "r")
 	var entries []history.Entry
-	await(t, func() error {
+	gwtest.Eventually(t, "who deleted it", func() error {
 		if entries = o.log("httproute/default/r"); entries[len(entries)-1].Actor == nil || entries[len(entries)-1].Change != "deleted" {
 			return errors.New("it is not recorded who deleted it")
 		}

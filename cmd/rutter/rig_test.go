@@ -220,22 +220,15 @@ func alive(pid int) bool {
 	return err == nil && !bytes.Contains(text, []byte(") Z "))
 }
 
-// eventually tries until check succeeds, for at most 30 seconds.
+// eventually waits until check returns nil.
 func (r *rig) eventually(what string, check func() error) {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
+	gwtest.Eventually(r.t, what, func() error {
+		if err := check(); err != nil {
+			return fmt.Errorf("%w; rutter said:\n%s", err, r.lines)
 		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s: %v; rutter said:\n%s", what, err, r.lines)
-		}
-		<-ticker.C
-	}
+		return nil
+	})
 }
 
 // says waits until rutter has printed a line with text.

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // service is a service command that runs until the test ends.
@@ -57,18 +60,12 @@ func startService(t testing.TB, args ...string) *service {
 // eventually waits for an answer of code with a text.
 func (s *service) eventually(path string, code int, text string) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for ; ; <-tick.C {
-		status, body := s.get(path)
-		if status == code && strings.Contains(body, text) {
-			return
+	gwtest.Eventually(s.t, path, func() error {
+		if status, body := s.get(path); status != code || !strings.Contains(body, text) {
+			return fmt.Errorf("it is answered with %d %q, want %d %q", status, body, code, text)
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s is never answered with %d %q; last with %d %q", path, code, text, status, body)
-		}
-	}
+		return nil
+	})
 }
 
 func (s *service) get(path string) (code int, body string) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,7 +56,7 @@ func TestTheStatusWriterWritesWhatIsPublishedAndWhatServersRepeat(t *testing.T) 
 			return err
 		}
 	}
-	await(t, status("reason:Pending"))
+	gwtest.Eventually(t, "status of the route", status("reason:Pending"))
 	// What a server recorded before this status-writer started it repeats.
 	receipt := &routing.Receipt{Server: "xds-0", Envoys: []routing.EnvoyReceipt{{
 		Node: "envoy", Gateway: "default/gw", Held: events.Version{Incarnation: "i", Sequence: 1},
@@ -65,14 +64,14 @@ func TestTheStatusWriterWritesWhatIsPublishedAndWhatServersRepeat(t *testing.T) 
 	m, err := routing.EncodeHeartbeat("c", receipt, 1)
 	must(t, err)
 	must(t, log.Announce(t.Context(), m))
-	await(t, status("reason:Programmed"))
+	gwtest.Eventually(t, "status of the route", status("reason:Programmed"))
 	writer.eventually("/metrics", 200, `rutter_status_writes_total{resource="httproutes"} 2`)
 	writer.eventually("/metrics", 200, `rutter_status_lag_messages{stream="SNAPSHOTS"} 0`)
 
 	publishVerdict(t, streams[events.StreamSnapshots], verdictOf(route, "False", "NoMatchingParent"))
-	await(t, status("reason:NoMatchingParent"))
+	gwtest.Eventually(t, "status of the route", status("reason:NoMatchingParent"))
 	recorded := client.Resource(schema.GroupVersionResource{Group: "events.k8s.io", Version: "v1", Resource: "events"}).Namespace("default")
-	await(t, func() error {
+	gwtest.Eventually(t, "status of the route", func() error {
 		list, err := recorded.List(t.Context(), metav1.ListOptions{})
 		for i := range list.Items {
 			if e := list.Items[i].Object; e["reason"] == "NoMatchingParent" && e["type"] == "Warning" {
@@ -123,24 +122,4 @@ func kubeconfig(t testing.TB, api *rest.Config) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// await tries until there is no error.
-func await(t testing.TB, try func() error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal(err)
-		}
-	}
 }

@@ -106,19 +106,12 @@ func ask(client *http.Client, url string) answer {
 
 func await(t *testing.T, url string, code int, text string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		got := ask(http.DefaultClient, url)
-		if got.code == code && strings.Contains(got.text, text) {
-			return
+	gwtest.Eventually(t, url, func() error {
+		if got := ask(http.DefaultClient, url); got.code != code || !strings.Contains(got.text, text) {
+			return fmt.Errorf("it is answered with %d %q, want %d %q", got.code, got.text, code, text)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s is answered with %d %q, want %d %q", url, got.code, got.text, code, text)
-		}
-		<-tick.C
-	}
+		return nil
+	})
 }
 
 func TestEnvoyIsDrainedBeforeItEnds(t *testing.T) {

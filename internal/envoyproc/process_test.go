@@ -17,8 +17,6 @@ import (
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
-const patience = 20 * time.Second
-
 // fake writes a script that stands for Envoy.
 func fake(t *testing.T, script string) string {
 	t.Helper()
@@ -31,19 +29,6 @@ func fake(t *testing.T, script string) string {
 
 func config(t *testing.T, path string) Config {
 	return Config{Path: path, NodeID: "n", Gateway: "default/gw", XDS: filepath.Join(t.TempDir(), "xds.sock"), RunDir: t.TempDir(), Concurrency: 1}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		<-tick.C
-	}
 }
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil && state(pid) != "Z" }
@@ -64,7 +49,7 @@ func TestEnvoyRunsUntilTheContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, cfg) }()
-	eventually(t, "the admin socket", func() bool { _, err := os.Stat(cfg.AdminSocket()); return err == nil })
+	gwtest.Eventually(t, "the admin socket", func() error { _, err := os.Stat(cfg.AdminSocket()); return err })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -147,7 +132,7 @@ func TestEnvoyDiesWithAKilledParent(t *testing.T) {
 		}
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(dir)) }) // the killed parent could not
-	eventually(t, "Envoy runs", func() bool { _, err := os.Stat(filepath.Join(dir, "admin.sock")); return err == nil })
+	gwtest.Eventually(t, "Envoy runs", func() error { _, err := os.Stat(filepath.Join(dir, "admin.sock")); return err })
 	data, err := os.ReadFile(pidFile)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +146,12 @@ func TestEnvoyDiesWithAKilledParent(t *testing.T) {
 	}
 	_ = parent.Wait()                                            // it was killed
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) }) // if it lives on after all
-	eventually(t, "Envoy is gone", func() bool { return !alive(pid) })
+	gwtest.Eventually(t, "Envoy is gone", func() error {
+		if alive(pid) {
+			return errors.New("it is alive")
+		}
+		return nil
+	})
 }
 
 func TestFindChecksTheVersion(t *testing.T) {

@@ -3,6 +3,7 @@ package envoyproc
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -86,13 +87,15 @@ func TestEnvoyShowsItsCertificateAndTakesTheRenewedOne(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "the certificate of generation "+generation, func() bool {
+		gwtest.Eventually(t, "the certificate of generation "+generation, func() error {
 			select {
 			case c := <-seen.certificates:
-				return c.Equal(want.Leaf)
+				if c.Equal(want.Leaf) {
+					return nil
+				}
 			default:
-				return false
 			}
+			return errors.New("it is not seen")
 		})
 	}
 }

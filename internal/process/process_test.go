@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -99,19 +100,12 @@ func (r *running) get(path string) (int, string) {
 // eventually asks until path is answered so.
 func (r *running) eventually(path string, code int, text string) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		gotCode, got := r.get(path)
-		if gotCode == code && strings.Contains(got, text) {
-			return
+	gwtest.Eventually(r.t, path, func() error {
+		if gotCode, got := r.get(path); gotCode != code || !strings.Contains(got, text) {
+			return fmt.Errorf("it is answered %d %q, want %d %q", gotCode, got, code, text)
 		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s is answered %d %q, want %d %q", path, gotCode, got, code, text)
-		}
-		<-tick.C
-	}
+		return nil
+	})
 }
 
 func wait(ctx context.Context, _ *process.Process) error { <-ctx.Done(); return ctx.Err() }

@@ -1,10 +1,11 @@
 package envoy
 
 import (
+	"fmt"
 	"slices"
 	"testing"
-	"time"
 
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
@@ -102,7 +103,12 @@ func TestMirrorsReceiveTheirShareWithTheOriginalHost(t *testing.T) {
 	for range 50 {
 		do(t, tr, request(t, "GET a.test/all"))
 	}
-	eventually(t, "50 copies to each mirror", func() bool { return b.requests("m1") == 50 && b.requests("m2") == 50 })
+	gwtest.Eventually(t, "50 copies to each mirror", func() error {
+		if m1, m2 := b.requests("m1"), b.requests("m2"); m1 != 50 || m2 != 50 {
+			return fmt.Errorf("there are %d and %d", m1, m2)
+		}
+		return nil
+	})
 	if b.requests("b") != 0 {
 		t.Errorf("a mirror of 0 %% got %d requests", b.requests("b"))
 	}
@@ -113,22 +119,11 @@ func TestMirrorsReceiveTheirShareWithTheOriginalHost(t *testing.T) {
 	}
 	atA := b.requests("a") - before
 	within(t, "backend a", atA, n, 0.5)
-	eventually(t, "half of them mirrored", func() bool { return b.requests("half") > atA/3 })
-	within(t, "mirrored", b.requests("half"), atA, 0.5)
-}
-
-// eventually polls until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-tick.C:
+	gwtest.Eventually(t, "half of them mirrored", func() error {
+		if half := b.requests("half"); half <= atA/3 {
+			return fmt.Errorf("there are %d", half)
 		}
-	}
+		return nil
+	})
+	within(t, "mirrored", b.requests("half"), atA, 0.5)
 }

@@ -180,21 +180,7 @@ func (r *rig) must(err error) {
 // eventually waits until there is no error.
 func (r *rig) eventually(try func() error) {
 	r.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			r.Fatal(err)
-		}
-	}
+	gwtest.Eventually(r, "what is written", try)
 }
 
 // known waits until the cache has an object as it is.

@@ -148,7 +148,7 @@ func connect(t testing.TB, node string, r *replica) *simenvoy.Envoy {
 
 func await(t testing.TB, e *simenvoy.Envoy, condition func(simenvoy.View) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := e.Await(ctx, condition); err != nil {
 		t.Fatal(err)
