@@ -117,7 +117,7 @@ func same(t *testing.T, got, want events.Message) {
 }
 
 func TestMessagesComeOutAsTheyWere(t *testing.T) {
-	const from, count = 11, 20_000 // several frames
+	const from, count = 11, 8_000 // several frames
 	f := open(t, write(t, from, count))
 	s := stream(t, f, events.StreamEvents)
 	info, err := s.Info(t.Context())
@@ -134,7 +134,7 @@ func TestMessagesComeOutAsTheyWere(t *testing.T) {
 			next++
 		}
 	}
-	for range 200 {
+	for range 50 {
 		i := from + rand.Uint64N(count)
 		m, err := s.Get(t.Context(), i)
 		must(t, err)
@@ -246,7 +246,7 @@ func TestALineIsACloudEvent(t *testing.T) {
 }
 
 func TestWhatIsNoWholeBundleIsRefusedInOneLine(t *testing.T) {
-	path := write(t, 1, 3000)
+	path := write(t, 1, 1000)
 	whole, err := os.ReadFile(path)
 	must(t, err)
 	refused := func(name string, content []byte, want string) {
@@ -268,7 +268,7 @@ func TestWhatIsNoWholeBundleIsRefusedInOneLine(t *testing.T) {
 	refused("cut off", whole[:len(whole)/2], "it is cut off")
 	refused("nothing", nil, "it is no bundle")
 	refused("something else", []byte("apiVersion: v1\n"), "it is no bundle")
-	for range 300 {
+	for range 60 {
 		altered := bytes.Clone(whole)
 		at := rand.IntN(len(altered))
 		altered[at] ^= byte(1 + rand.IntN(255))
