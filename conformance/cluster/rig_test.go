@@ -20,10 +20,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/rutter-gateway/rutter/conformance/cluster"
+	"github.com/rutter-gateway/rutter/conformance/internal/patience"
 )
-
-// patience is how long anything may take here, on a machine that has other work.
-const patience = 60 * time.Second
 
 // shared is the cluster of all tests; each has a namespace of its own.
 var shared *cluster.Cluster
@@ -115,18 +113,7 @@ func (r *rig) printLogs() {
 // eventually waits until check returns nil.
 func (r *rig) eventually(what string, check func() error) {
 	r.Helper()
-	deadline := time.After(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			r.Fatalf("%s: %v", what, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	patience.Await(r, what, check)
 }
 
 // pod is a pod of the tester, changed as the test needs it.

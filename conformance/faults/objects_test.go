@@ -20,7 +20,8 @@ func TestTheShareOfADeletedServiceIs500UntilItReturns(t *testing.T) {
 		return r.routeIs("shared", "ResolvedRefs", metav1.ConditionFalse, "BackendNotFound")
 	})
 	r.eventually("a share of 500", func() error { return atLeast(begun.Peek().Answers[500], 1) })
-	r.only("while the Service went", begun, 200, 500)
+	// Its endpoints take a shorter way, and may be gone before it is, which is 503.
+	r.only("while the Service went", begun, 200, 500, 503)
 	r.awaitMore(begun, 200)
 	gone := r.only("without the Service", begun, 200, 500)
 	if share := float64(gone.Answers[500]) / float64(total(gone)); share < 0.3 || share > 0.7 {

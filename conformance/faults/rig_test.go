@@ -15,12 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/conformance/internal/patience"
 	"github.com/rutter-gateway/rutter/conformance/internal/traffic"
 )
-
-// patience is how long anything may take that has to happen, on a machine that has
-// other work.
-const patience = 90 * time.Second
 
 // rig is what a test works with: a namespace, with a Gateway that leads to a backend.
 type rig struct {
@@ -83,18 +80,7 @@ func ready(pod *corev1.Pod) bool {
 // eventually waits until check returns nil.
 func (r *rig) eventually(what string, check func() error) {
 	r.Helper()
-	deadline := time.After(patience)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			r.Fatalf("%s: %v", what, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	patience.Await(r, what, check)
 }
 
 func (r *rig) must(err error) {

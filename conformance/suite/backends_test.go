@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/gateway-api/conformance"
 	suitekubernetes "sigs.k8s.io/gateway-api/conformance/utils/kubernetes"
 	official "sigs.k8s.io/gateway-api/conformance/utils/suite"
+
+	"github.com/rutter-gateway/rutter/conformance/internal/patience"
 )
 
 // TestBackends shows that the cluster is fit for the suite: everything of its base
@@ -40,14 +42,14 @@ func TestBackends(t *testing.T) {
 		}
 	}
 	clients := kubernetes.NewForConfigOrDie(started.Client)
-	eventually(t, "all Deployments", func() error { return allAvailable(t, clients) })
+	patience.Await(t, "all Deployments", func() error { return allAvailable(t, clients) })
 	t.Logf("all backends are ready after %.1f s", time.Since(begin).Seconds())
 	for _, service := range services {
 		for _, port := range service.Spec.Ports {
 			if port.Port != 8080 || port.AppProtocol != nil || port.Protocol == corev1.ProtocolUDP {
 				continue // another protocol than plain HTTP
 			}
-			eventually(t, service.Name, func() error { return answers(service, port.Port) })
+			patience.Await(t, service.Name, func() error { return answers(service, port.Port) })
 		}
 	}
 }
@@ -116,20 +118,4 @@ func answers(service *corev1.Service, port int32) error {
 		return fmt.Errorf("it answers with %s", response.Status)
 	}
 	return nil
-}
-
-func eventually(t *testing.T, what string, check func() error) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("%s: %v", what, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
