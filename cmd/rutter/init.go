@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/setup"
 )
@@ -32,7 +31,7 @@ NATS). What is there stays.`,
 			if err != nil {
 				return err
 			}
-			client, err := kubernetes.NewForConfig(config)
+			client, err := setup.NewClient(config)
 			if err != nil {
 				return err
 			}

@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/runtime"
-	eventsv1 "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/rest"
-	toolsevents "k8s.io/client-go/tools/events"
-	"k8s.io/klog/v2"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -57,18 +51,12 @@ harm, because each write is refused by the API server unless it is made from the
 }
 
 func runStatusWriter(ctx context.Context, p *process.Process, api *rest.Config, controllerName string) error {
-	client, err := eventsv1.NewForConfig(api)
+	recorder, err := kube.NewRecorder(kube.RecorderConfig{API: api, Controller: controllerName, Instance: p.Name, Logger: p.Logger, Registerer: p.Registry})
 	if err != nil {
-		return fmt.Errorf("make a client of the Kubernetes API: %w", err)
-	}
-	broadcaster := toolsevents.NewBroadcaster(&toolsevents.EventSinkImpl{Interface: client})
-	defer broadcaster.Shutdown()
-	logger := logr.FromSlogHandler(p.Logger.Handler())
-	if err := broadcaster.StartRecordingToSinkWithContext(klog.NewContext(ctx, logger)); err != nil {
-		return fmt.Errorf("record Kubernetes Events: %w", err)
+		return err
 	}
 	statuses, err := kube.New(kube.Config{
-		API: api, ControllerName: controllerName, Events: broadcaster.NewRecorder(runtime.NewScheme(), controllerName).WithLogger(logger),
+		API: api, ControllerName: controllerName, Events: recorder,
 		Logger: p.Logger, Registerer: p.Registry,
 	})
 	if err != nil {
@@ -79,6 +67,7 @@ func runStatusWriter(ctx context.Context, p *process.Process, api *rest.Config, 
 	defer watches.Wait()
 	defer stop()
 	watches.Go(func() { statuses.Run(watching) })
+	watches.Go(func() { recorder.Run(watching) })
 	return p.OnLog(ctx, func(ctx context.Context, s *process.Session) error {
 		return writeStatuses(ctx, p, s, statuses, controllerName)
 	})

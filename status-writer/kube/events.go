@@ -20,15 +20,15 @@ func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
 	if s.Events == nil {
 		return
 	}
-	object := &corev1.ObjectReference{
+	object := corev1.ObjectReference{
 		APIVersion: gatewayv1.GroupVersion.String(), Kind: kinds()[key.Resource],
 		Namespace: key.Namespace, Name: key.Name, UID: types.UID(after.UID),
 	}
 	for _, r := range conditions.Refusals(before, after, s.ControllerName) {
-		s.Events.Eventf(object, parentOf(key, r.Parent), corev1.EventTypeWarning, r.Reason, "Attach", "%s", note(r.Message))
+		s.Events.Record(Event{Regarding: object, Related: parentOf(key, r.Parent), Reason: r.Reason, Action: "Attach", Note: note(r.Message)})
 	}
 	for _, w := range conditions.Warnings(before, after) {
-		s.Events.Eventf(object, nil, corev1.EventTypeWarning, w.Reason, "Serve", "%s", note("Listener "+w.Listener+": "+w.Message))
+		s.Events.Record(Event{Regarding: object, Reason: w.Reason, Action: "Serve", Note: note("Listener " + w.Listener + ": " + w.Message)})
 	}
 }
 
@@ -39,8 +39,8 @@ func note(message string) string {
 	return message
 }
 
-func parentOf(route events.Key, ref gatewayv1.ParentReference) *corev1.ObjectReference {
-	parent := &corev1.ObjectReference{
+func parentOf(route events.Key, ref gatewayv1.ParentReference) corev1.ObjectReference {
+	parent := corev1.ObjectReference{
 		APIVersion: gatewayv1.GroupVersion.String(), Kind: "Gateway", Namespace: route.Namespace, Name: string(ref.Name),
 	}
 	if ref.Kind != nil {

@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	toolsevents "k8s.io/client-go/tools/events"
 
 	"github.com/rutter-gateway/rutter/events"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
@@ -35,8 +34,8 @@ type Config struct {
 	// API is how to reach the Kubernetes API.
 	API            *rest.Config
 	ControllerName string
-	// Events takes the Kubernetes Events.
-	Events     toolsevents.EventRecorder
+	// Events takes the Kubernetes Events, and must not wait; [Recorder] is one.
+	Events     interface{ Record(Event) }
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }

@@ -17,7 +17,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -424,21 +423,16 @@ type recorder struct {
 	list []string
 }
 
-// Eventf implements [toolsevents.EventRecorder].
-func (r *recorder) Eventf(regarding, related runtime.Object, kind, reason, _, note string, args ...any) {
+func (r *recorder) Record(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	about := func(o runtime.Object) string {
-		ref, ok := o.(*corev1.ObjectReference)
-		if o == nil {
+	about := func(o corev1.ObjectReference) string {
+		if o == (corev1.ObjectReference{}) {
 			return "nothing"
 		}
-		if !ok {
-			return fmt.Sprintf("%T", o)
-		}
-		return fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name)
+		return fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name)
 	}
-	r.list = append(r.list, fmt.Sprintf("%s %s %s %s: %s", kind, reason, about(regarding), about(related), fmt.Sprintf(note, args...)))
+	r.list = append(r.list, fmt.Sprintf("Warning %s %s %s: %s", e.Reason, about(e.Regarding), about(e.Related), e.Note))
 }
 
 func TestAnEventTellsThatARouteBeginsToBeRefused(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	toolsevents "k8s.io/client-go/tools/events"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -84,7 +83,7 @@ func newRig(t *testing.T, api *rest.Config) *rig {
 }
 
 // run makes statuses that watch until the test ends.
-func (r *rig) run(recorder toolsevents.EventRecorder) *Statuses {
+func (r *rig) run(recorder interface{ Record(Event) }) *Statuses {
 	r.Helper()
 	r.registry = prometheus.NewRegistry()
 	s, err := New(Config{

@@ -29,9 +29,11 @@ func TestKeysAreMadeOnceAndKept(t *testing.T) {
 	api := gwtest.Kubernetes(t)
 	client, err := kubernetes.NewForConfig(api)
 	must(t, err)
+	own, err := setup.NewClient(api)
+	must(t, err)
 	secrets, maps := client.CoreV1().Secrets("default"), client.CoreV1().ConfigMaps("default")
 	run := func() error {
-		return setup.Run(t.Context(), setup.Config{Client: client, Namespace: "default", Now: time.Now(), Logger: slog.New(slog.DiscardHandler)})
+		return setup.Run(t.Context(), setup.Config{Client: own, Namespace: "default", Now: time.Now(), Logger: slog.New(slog.DiscardHandler)})
 	}
 	var several sync.WaitGroup
 	for range 5 {
