@@ -50,6 +50,30 @@ func TestStories(t *testing.T) {
 // with a NUL in between.
 func tell(t *testing.T, objects []map[string]any, settings events.Settings, layout string) string {
 	t.Helper()
+	state := publish(t, objects, settings, layout)
+	var out bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(state.Gateways)) {
+		g, err := describe.Of(name, state.Gateways[name].Resources)
+		must(t, err)
+		printGateway(&out, g)
+		printInfrastructure(&out, state.Gateways[name].Infrastructure)
+	}
+	out.WriteByte(0)
+	for _, key := range slices.SortedFunc(maps.Keys(state.Verdicts), events.Key.Compare) {
+		printVerdict(&out, state.Verdicts[key])
+		if settings.Provisioned && key.Resource == events.Gateways {
+			fmt.Fprintf(&out, "  addresses %v\n", state.Verdicts[key].Addresses)
+			if said := state.Verdicts[key].Routabilities; said != nil {
+				fmt.Fprintf(&out, "  routabilities %q\n", said)
+			}
+		}
+	}
+	return out.String()
+}
+
+// publish folds the objects, and is what is published then.
+func publish(t *testing.T, objects []map[string]any, settings events.Settings, layout string) *routing.State {
+	t.Helper()
 	settings.RouteLayout = layout
 	e := replay.New("story")
 	state := routing.NewState()
@@ -94,24 +118,7 @@ func tell(t *testing.T, objects []map[string]any, settings events.Settings, layo
 		}
 		fold(events.ObjectApplied, key, o)
 	}
-	var out bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(state.Gateways)) {
-		g, err := describe.Of(name, state.Gateways[name].Resources)
-		must(t, err)
-		printGateway(&out, g)
-		printInfrastructure(&out, state.Gateways[name].Infrastructure)
-	}
-	out.WriteByte(0)
-	for _, key := range slices.SortedFunc(maps.Keys(state.Verdicts), events.Key.Compare) {
-		printVerdict(&out, state.Verdicts[key])
-		if settings.Provisioned && key.Resource == events.Gateways {
-			fmt.Fprintf(&out, "  addresses %v\n", state.Verdicts[key].Addresses)
-			if said := state.Verdicts[key].Routabilities; said != nil {
-				fmt.Fprintf(&out, "  routabilities %q\n", said)
-			}
-		}
-	}
-	return out.String()
+	return state
 }
 
 func storyTime(sequence uint64) time.Time {

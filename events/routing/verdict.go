@@ -65,6 +65,19 @@ const (
 	ReasonCertificateNames       = "CertificateNamesDoNotMatch"
 )
 
+// ConditionShadowed on a parent of a route says, where it is True, that some of its rules
+// get no traffic, or none for some of its hostnames, because other rules take all that
+// they match. The Gateway API has no condition for that.
+const ConditionShadowed = "rutter.dev/Shadowed"
+
+// Reasons of ConditionShadowed.
+const (
+	// ReasonRouteShadowed: the route gets no traffic through this parent.
+	ReasonRouteShadowed = "RouteShadowed"
+	// ReasonRulesShadowed: one of its rules gets none, or none for one hostname.
+	ReasonRulesShadowed = "RulesShadowed"
+)
+
 // Condition is a metav1.Condition without the parts that depend on when it is
 // written: observedGeneration is Verdict.Generation.
 type Condition struct {

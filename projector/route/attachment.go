@@ -21,6 +21,8 @@ type attachment struct {
 	members  []memberID
 	hosts    []HostID
 	clusters []ClusterID
+	// ends is where in hosts those of each parent of the verdict end.
+	ends []int
 	// ancestors are the Gateways through which Services that policies are for are reached.
 	ancestors []ancestorID
 	// tenants are whose requests it is for, by Gateway; nil is those of all.
@@ -51,7 +53,11 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 		if resolvedRules == nil {
 			resolvedRules = spec.resolve(r)
 		}
+		others := a.hosts
+		a.hosts = nil
 		p := a.attach(r, key, spec, ref, to)
+		a.hosts = append(others, a.hosts...)
+		a.ends = append(a.ends, len(a.hosts))
 		if p.ok() {
 			p = resolvedRules.invalid()
 		}
@@ -63,12 +69,23 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 	a.verdict = newVerdict(spec.object)
 	a.verdict.Parents = parents
 	if !resolvedRules.invalid().ok() {
-		a.members, a.hosts, a.bound = nil, nil, nil
+		a.members, a.hosts, a.ends, a.bound = nil, nil, nil, nil
 	}
 	a.rules, a.matches = resolvedRules.rules, resolvedRules.matches
 	a.clusters, a.ancestors = a.usedClusters(), a.ancestorsOf(resolvedRules.services)
 	a.bound = nil
 	return a
+}
+
+// hostsOf are the virtual hosts that a parent of the verdict makes necessary.
+func (a *attachment) hostsOf(parent int) []HostID {
+	if a.ends == nil {
+		return nil
+	}
+	if parent == 0 {
+		return a.hosts[:a.ends[0]]
+	}
+	return a.hosts[a.ends[parent-1]:a.ends[parent]]
 }
 
 // parentNamed is the Gateway or ListenerSet that a parentRef leads to, if it is one of ours.

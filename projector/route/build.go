@@ -122,6 +122,8 @@ func (b *builder) recompute(v *vertex) {
 		}
 	case verdictNode:
 		b.setParentVerdict(events.Key{Resource: n.a, Namespace: n.b, Name: n.c})
+	case routeVerdictNode:
+		b.setRouteVerdict(events.Key{Resource: n.a, Namespace: n.b, Name: n.c})
 	case policyVerdictNode:
 		key := events.Key{Resource: events.BackendTLSPolicies, Namespace: n.a, Name: n.b}
 		b.setVerdict(key, t.computePolicyVerdict(r, key))

@@ -17,10 +17,10 @@
 //	set        ListenerSet → likewise
 //	merged     Gateway → which of all these listeners conflict and are served; chains
 //	attachment route → per parent: which listeners, which hostnames; resolved rules
-//	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence
+//	host       (gateway, chain, hostname) → rules of all routes there, in order of precedence; which are shadowed
 //	cluster    (gateway, Service port) → what is needed to reach it
 //	secret     (gateway, name) → certificate chain and sealed key, or certificates to trust
-//	verdict    status of a GatewayClass, Gateway, ListenerSet, route or policy
+//	verdict    status of a GatewayClass, Gateway, ListenerSet, route (with what shadows it) or policy
 //
 // Rules of the Gateway API name the type whose documentation states them
 // (sigs.k8s.io/gateway-api v1.7, apis/v1). Read table.go first, then build.go

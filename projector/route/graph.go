@@ -32,6 +32,7 @@ const (
 	clusterNode
 	secretNode
 	verdictNode       // status of a Gateway or a ListenerSet
+	routeVerdictNode  // status of a route
 	policyVerdictNode // status of a BackendTLSPolicy
 	layers
 )

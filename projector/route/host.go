@@ -50,7 +50,8 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 		routes.each(func(key events.Key) { // sorted below, by a total order
 			if !seen[key] {
 				seen[key] = true
-				candidates = t.attachments[key].candidates(candidates, id.Gateway, specificity)
+				own := pattern == id.Hostname || owner.hostname == id.Hostname
+				candidates = t.attachments[key].candidates(candidates, id.Gateway, specificity, own)
 			}
 		})
 	}
@@ -58,14 +59,15 @@ func (t *Tables) computeHost(r *reader, id HostID) *Host {
 	for i := range candidates {
 		host.Entries = append(host.Entries, candidates[i].entry)
 	}
+	host.Shadows = findShadows(candidates)
 	return host
 }
 
-func (a *attachment) candidates(list []candidate, gateway string, specificity int) []candidate {
+func (a *attachment) candidates(list []candidate, gateway string, specificity int, own bool) []candidate {
 	for i, rule := range a.rules {
 		for j, match := range a.matches[i] {
 			list = append(list, candidate{
-				specificity: specificity, order: a.order, rule: rule.Index, match: j,
+				specificity: specificity, own: own, order: a.order, rule: rule.Index, match: j,
 				entry: Entry{Name: entryName(rule, j), Match: match, Rule: rule, Tenant: a.tenants[gateway]},
 			})
 		}

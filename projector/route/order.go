@@ -19,6 +19,8 @@ func (o order) compare(p order) int {
 // candidate is an entry of a host with all that decides its place.
 type candidate struct {
 	specificity int // of the route's hostname: 0 is the most specific
+	// own is set where the host is there for the route, and not for one with a narrower hostname.
+	own         bool
 	order       order
 	rule, match int
 	entry       Entry

@@ -97,7 +97,7 @@ func rerun(t *testing.T, seed uint64) string {
 }
 
 func TestIncrementalEqualsFromScratch(t *testing.T) {
-	routed, secured, told, attached := 0, 0, 0, 0
+	routed, secured, told, attached, shadowed := 0, 0, 0, 0, 0
 	for _, seed := range seeds(t) {
 		h, s, tables := gwtest.NewHistory(seed), fold.NewState("test"), New(0)
 		seen := viewOf(New(0))
@@ -127,11 +127,14 @@ func TestIncrementalEqualsFromScratch(t *testing.T) {
 				told += len(v.Ancestors)
 			}
 			attached += listenerSetsWithRoutes(scratch)
+			for _, h := range want.Hosts {
+				shadowed += len(h.Shadows)
+			}
 			seen = want
 		}
 	}
-	if routed == 0 || secured == 0 || told == 0 || attached == 0 {
-		t.Fatalf("the histories are poor: %d routed, %d secured, %d told, %d attached to ListenerSets", routed, secured, told, attached)
+	if routed == 0 || secured == 0 || told == 0 || attached == 0 || shadowed == 0 {
+		t.Fatalf("the histories are poor: %d routed, %d secured, %d told, %d attached to ListenerSets, %d shadowed", routed, secured, told, attached, shadowed)
 	}
 }
 
@@ -223,6 +226,10 @@ func dependents(t *Tables, keys ...events.Key) map[node]bool {
 				t.targets[service].each(func(key events.Key) { visit(policyVerdict(key)) })
 			}
 			visit(node{layer: policyVerdictNode, a: n.a, b: n.b})
+		case hostNode:
+			for _, s := range t.Host(HostID{n.a, n.b, n.c}).shadows() {
+				visit(routeVerdictOf(s.Rule.Route))
+			}
 		case clusterNode:
 			for _, o := range outputs(t.clusters[ClusterID{n.a, n.b}].secrets(), secretOutput) {
 				visit(o)
@@ -256,6 +263,7 @@ func dependents(t *Tables, keys ...events.Key) map[node]bool {
 			for _, id := range a.ancestors {
 				t.targets[id.service].each(func(key events.Key) { visit(policyVerdict(key)) })
 			}
+			visit(node{routeVerdictNode, n.a, n.b, n.c})
 			for _, m := range a.members {
 				follow(m.node())
 				visit(verdictOf(listenerID{m.gateway, m.listener}.parent()))

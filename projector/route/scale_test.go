@@ -59,6 +59,7 @@ func TestOneRouteCostsTheSameWithTenOrTwoThousandOthers(t *testing.T) {
 		}
 		step("changed rule", apply(events.HTTPRoutes, "a", "r5", 2, routeTo(5, "/new")))
 		step("new route", apply(events.HTTPRoutes, "a", "new", 1, routeTo(n, "/")))
+		step("new route that shadows another", apply(events.HTTPRoutes, "a", "ahead", 1, routeTo(7, "/")))
 		step("new service", apply(events.Services, "a", fmt.Sprintf("s%d", n), 0, map[string]any{"ports": []any{map[string]any{"port": 80}}}))
 		step("nothing that matters", apply(events.Gateways, "a", "gw", 1, map[string]any{"gatewayClassName": "ours", "listeners": []any{map[string]any{"name": "http", "port": 80, "protocol": "HTTP"}}}))
 	}

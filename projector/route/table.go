@@ -37,17 +37,23 @@ type Gateway struct {
 
 // Chain is the chain with an ID, or nil. There may be thousands.
 func (g *Gateway) Chain(id string) *Chain {
-	_, rest, _ := strings.Cut(id, "-")
-	text, _, _ := strings.Cut(rest, "-")
-	port, err := strconv.ParseInt(text, 10, 32)
+	port, err := chainPort(id)
 	if err != nil {
 		return nil
 	}
-	i, found := slices.BinarySearchFunc(g.Chains, Chain{ID: id, Port: int32(port)}, Chain.compare)
+	i, found := slices.BinarySearchFunc(g.Chains, Chain{ID: id, Port: port}, Chain.compare)
 	if !found {
 		return nil
 	}
 	return &g.Chains[i]
+}
+
+// chainPort is the port in the ID of a chain.
+func chainPort(id string) (int32, error) {
+	_, rest, _ := strings.Cut(id, "-")
+	text, _, _ := strings.Cut(rest, "-")
+	port, err := strconv.ParseInt(text, 10, 32)
+	return int32(port), err
 }
 
 func (c Chain) compare(d Chain) int {
@@ -136,6 +142,9 @@ type Host struct {
 	Auth string
 	// Entries are tried in order. A request that none matches gets 404.
 	Entries []Entry
+	// Shadows are the rules that no request meets, sorted, of the routes that have this
+	// hostname themselves.
+	Shadows []Shadow
 }
 
 // Entry is one match of one rule.

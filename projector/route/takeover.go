@@ -145,14 +145,10 @@ func (b *builder) touchOwners(gateway string, was, is map[spot]*listener) {
 func (b *builder) setAttachment(key events.Key, r *reader) {
 	t, old := b.t, b.t.attachments[key]
 	next := t.computeAttachment(r, key)
-	var verdict *routing.Verdict
-	if next != nil {
-		verdict = next.verdict
-	}
-	b.setVerdict(key, verdict)
 	if !replace(t.attachments, key, next) {
 		return
 	}
+	t.graph.mark(routeVerdictOf(key))
 	was, is := old.orEmpty(), next.orEmpty()
 	b.need(outputs(was.hosts, hostOutput), outputs(is.hosts, hostOutput))
 	b.need(outputs(was.clusters, clusterOutput), outputs(is.clusters, clusterOutput))
@@ -225,7 +221,9 @@ func (b *builder) setHost(v *vertex, r *reader) {
 		hosts = map[string]*Host{}
 		t.hosts[chainOf(id)] = hosts
 	}
+	old := hosts[id.Hostname]
 	if replace(hosts, id.Hostname, next) {
+		b.touchShadowed(old, next)
 		b.change.Hosts = append(b.change.Hosts, id)
 	}
 	if len(hosts) == 0 {

@@ -15,7 +15,7 @@ import (
 func parentTypes() []string {
 	return []string{
 		string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteConditionResolvedRefs),
-		string(gatewayv1.RouteConditionPartiallyInvalid), RouteProgrammed,
+		string(gatewayv1.RouteConditionPartiallyInvalid), routing.ConditionShadowed, RouteProgrammed,
 	}
 }
 

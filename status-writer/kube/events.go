@@ -27,8 +27,12 @@ func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
 	for _, r := range conditions.Refusals(before, after, s.ControllerName) {
 		s.Events.Record(Event{Regarding: object, Related: parentOf(key, r.Parent), Reason: r.Reason, Action: "Attach", Note: note(r.Message)})
 	}
-	for _, w := range conditions.Warnings(before, after) {
-		s.Events.Record(Event{Regarding: object, Reason: w.Reason, Action: "Serve", Note: note("Listener " + w.Listener + ": " + w.Message)})
+	for _, w := range conditions.Warnings(before, after, s.ControllerName) {
+		if w.Parent != nil {
+			s.Events.Record(Event{Regarding: object, Related: parentOf(key, *w.Parent), Reason: w.Reason, Action: "Route", Note: note(w.Message)})
+		} else {
+			s.Events.Record(Event{Regarding: object, Reason: w.Reason, Action: "Serve", Note: note("Listener " + w.Listener + ": " + w.Message)})
+		}
 	}
 }
 

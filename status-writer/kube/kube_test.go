@@ -459,6 +459,25 @@ func TestAnEventTellsThatARouteBeginsToBeRefused(t *testing.T) {
 	}
 }
 
+func TestAnEventTellsThatRulesOfARouteBeginToBeShadowed(t *testing.T) {
+	var got recorder
+	s := &Statuses{Config: Config{Events: &got, ControllerName: controller}}
+	parents := func(conditions ...metav1.Condition) conditions.Object {
+		return conditionsOf(gatewayv1.RouteParentStatus{ParentRef: gatewayv1.ParentReference{Name: "gw"}, ControllerName: controller, Conditions: conditions})
+	}
+	shadowed := parents(metav1.Condition{Type: routing.ConditionShadowed, Status: "True", Reason: routing.ReasonRouteShadowed, Message: "Rule 0 gets no traffic."})
+	for _, step := range [][2]conditions.Object{{parents(), shadowed}, {shadowed, shadowed}, {shadowed, parents()}} {
+		s.announce(routeKey("r"), step[0], step[1])
+	}
+	if want := []string{"Warning RouteShadowed HTTPRoute default/r Gateway default/gw: Rule 0 gets no traffic."}; !slices.Equal(got.list, want) {
+		t.Errorf("got %q", got.list)
+	}
+}
+
+func conditionsOf(parents ...gatewayv1.RouteParentStatus) conditions.Object {
+	return conditions.Object{Route: &gatewayv1.RouteStatus{Parents: parents}}
+}
+
 func TestAnEventTellsThatAListenerWarnsOfItsCertificates(t *testing.T) {
 	var got recorder
 	s := &Statuses{Config: Config{Events: &got}}
