@@ -137,6 +137,11 @@ func TestEveryKindOfKeyIsRecordedAndOpensAgain(t *testing.T) {
 
 func TestBadPairsAreAVerdictAndNothingIsSealed(t *testing.T) {
 	a, b := newPair(t, ecdsaKey(t)), newPair(t, ecdsaKey(t))
+	short, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onP224 := newPair(t, short)
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("not a certificate")})
 	sealer, _ := newSealer(t)
 	for name, c := range map[string]struct {
@@ -152,6 +157,7 @@ func TestBadPairsAreAVerdictAndNothingIsSealed(t *testing.T) {
 		"mismatch":           {a.cert, b.key, "private key does not match public key", true},
 		"malformed":          {broken, a.key, "tls.crt holds a malformed certificate", false},
 		"malformed in chain": {slices.Concat(a.cert, broken), a.key, "tls.crt holds a malformed certificate", true},
+		"curve":              {onP224.cert, onP224.key, "curve P-224", true},
 		"swapped":            {a.key, a.cert, "tls.crt holds no PEM certificate", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,8 @@ package keypair
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
@@ -32,8 +34,13 @@ func inspect(cert, key []byte) *events.KeyPair {
 		pair.Fingerprint = hex.EncodeToString(sum[:])
 		pair.NotBefore, pair.NotAfter = leaf.NotBefore.UTC(), leaf.NotAfter.UTC()
 		pair.DNSNames = leaf.DNSNames
-		if key, ok := leaf.PublicKey.(*rsa.PublicKey); ok {
+		switch key := leaf.PublicKey.(type) {
+		case *rsa.PublicKey:
 			pair.RSABits = key.N.BitLen()
+		case *ecdsa.PublicKey:
+			if key.Curve == elliptic.P224() { // Envoy would refuse the secret
+				pair.Problem = "the key of the certificate is on the curve P-224, which TLS does not have"
+			}
 		}
 	}
 	if problem != "" {
