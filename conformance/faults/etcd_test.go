@@ -42,15 +42,15 @@ func (r *rig) deleteFromEtcd(prefix string) string {
 }
 
 // changeInEtcd replaces something in an object, which has another generation then.
-func (r *rig) changeInEtcd(key, old, new string) {
+func (r *rig) changeInEtcd(key, before, after string) {
 	r.Helper()
 	var found struct{ Kvs []struct{ Value []byte } }
 	r.etcd("range", map[string][]byte{"key": []byte(key)}, &found)
-	if len(found.Kvs) != 1 || !strings.Contains(string(found.Kvs[0].Value), old) {
-		r.Fatalf("%s has no %q: %v", key, old, found)
+	if len(found.Kvs) != 1 || !strings.Contains(string(found.Kvs[0].Value), before) {
+		r.Fatalf("%s has no %q: %v", key, before, found)
 	}
 	var object map[string]any
-	r.must(json.Unmarshal(bytes.ReplaceAll(found.Kvs[0].Value, []byte(old), []byte(new)), &object))
+	r.must(json.Unmarshal(bytes.ReplaceAll(found.Kvs[0].Value, []byte(before), []byte(after)), &object))
 	metadata := object["metadata"].(map[string]any)
 	metadata["generation"] = metadata["generation"].(float64) + 1
 	value, err := json.Marshal(object)

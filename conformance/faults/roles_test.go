@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -88,10 +89,8 @@ func (r *rig) logOf(role string) string {
 
 // ended tells whether a process is no longer there.
 func (r *rig) ended(old cluster.Process) error {
-	for _, process := range r.Processes() {
-		if process == old {
-			return fmt.Errorf("%s still runs", old.Pod)
-		}
+	if slices.Contains(r.Processes(), old) {
+		return fmt.Errorf("%s still runs", old.Pod)
 	}
 	return nil
 }
