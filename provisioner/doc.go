@@ -15,6 +15,8 @@
 //     gives it no address).
 //   - What was built goes with its Gateway (it is owned by it), and when the Gateway
 //     is no longer accepted; nothing is taken away before the newest version is known.
+//   - What somebody takes away is built again at once, but ever more slowly when it is
+//     taken away again and again.
 //   - Certificates are renewed after two thirds of their life.
 //
 // Crash story: nothing is remembered. The next start reads the newest version and

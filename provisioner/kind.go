@@ -88,13 +88,13 @@ func (k *kind) Delete(o any) error {
 	if err := k.Indexer.Delete(o); err != nil {
 		return err
 	}
-	k.service.noticed(o)
+	k.service.vanished(o)
 	return nil
 }
 
 // Replace implements [cache.ReflectorStore].
 func (k *kind) Replace(list []any, version string) error {
-	var touched []any
+	var touched, gone []any
 	for i, o := range list {
 		list[i] = onlyMeta(o)
 		before, found, err := k.Get(list[i])
@@ -111,12 +111,15 @@ func (k *kind) Replace(list []any, version string) error {
 	}
 	for _, o := range before {
 		if _, found, _ := k.Get(o); !found {
-			touched = append(touched, o)
+			gone = append(gone, o)
 		}
 	}
 	k.listed.Store(true)
 	for _, o := range touched {
 		k.service.noticed(o)
+	}
+	for _, o := range gone {
+		k.service.vanished(o)
 	}
 	return nil
 }

@@ -65,6 +65,7 @@ type Service struct {
 	metrics *metrics
 	fleet   *fleet
 	queue   workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	pauses  *pauses
 	// known is what is built, by kind: metadata only.
 	known map[string]cache.Indexer
 	ready atomic.Pointer[error]
@@ -97,7 +98,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provisioner: %w", err)
 	}
-	s := &Service{Config: c, metrics: m, fleet: newFleet(), known: map[string]cache.Indexer{}, queue: workqueue.NewTypedRateLimitingQueue(
+	s := &Service{Config: c, metrics: m, fleet: newFleet(), pauses: newPauses(), known: map[string]cache.Indexer{}, queue: workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, lastRetry),
 	)}
 	s.setReady(errNoVersion)
@@ -194,6 +195,11 @@ func (s *Service) work(ctx context.Context) {
 		}
 		started := time.Now()
 		in := s.fleet.of(gateway)
+		if left := s.pauses.left(gateway, started); in != nil && left > 0 {
+			s.queue.AddAfter(gateway, left)
+			s.queue.Done(gateway)
+			continue
+		}
 		again, err := s.reconcile(ctx, gateway, in)
 		if ctx.Err() == nil {
 			s.metrics.reconcile.Done(time.Since(started), err)
@@ -203,6 +209,8 @@ func (s *Service) work(ctx context.Context) {
 			s.queue.Forget(gateway)
 			if in != nil {
 				s.queue.AddAfter(gateway, min(again, checkEvery))
+			} else {
+				s.pauses.forget(gateway)
 			}
 		case ctx.Err() == nil:
 			attributes := []any{"resource", "gateways", "namespace", gateway.Namespace, "name", gateway.Name, "retryCount", s.queue.NumRequeues(gateway) + 1, "error", err}

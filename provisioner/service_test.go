@@ -188,6 +188,24 @@ func TestNothingIsTakenAwayForAnOldCheckpoint(t *testing.T) {
 	}
 }
 
+// As when the garbage collector takes away what a Gateway has left, and nobody records
+// that it is gone.
+func TestWhatIsTakenAwayAgainAndAgainComesBackEverMoreSlowly(t *testing.T) {
+	r := newRig(t)
+	r.publish(fleet{"default/gw": r.gateway("gw")})
+	stop := r.start()
+	defer stop()
+	r.until("all is built", r.complete("gw-rutter"))
+	began := time.Now()
+	for range 6 {
+		must(t, r.resource("services").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
+		r.eventually("services", "gw-rutter", exists)
+	}
+	if took := time.Since(began); took < 4*time.Second {
+		t.Errorf("it comes back six times in %.1f s", took.Seconds())
+	}
+}
+
 // However often it was asked for in vain, what an API server says when it is back is
 // known within seconds, and what could not be built is built.
 func TestAnOutageOfTheAPIServerIsOverWithinSeconds(t *testing.T) {

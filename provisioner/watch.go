@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,6 +76,15 @@ func (s *Service) knownOf(kind string, gateway types.NamespacedName) (list []met
 func (s *Service) noticed(o any) {
 	if meta, ok := o.(metav1.Object); ok {
 		if gateway := ownerOf(meta); gateway != (types.NamespacedName{}) {
+			s.queue.Add(gateway)
+		}
+	}
+}
+
+func (s *Service) vanished(o any) {
+	if meta, ok := o.(metav1.Object); ok {
+		if gateway := ownerOf(meta); gateway != (types.NamespacedName{}) {
+			s.pauses.vanished(gateway, time.Now())
 			s.queue.Add(gateway)
 		}
 	}
