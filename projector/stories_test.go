@@ -170,6 +170,9 @@ func printInfrastructure(out *bytes.Buffer, i *routing.Infrastructure) {
 	if i.Resources != nil {
 		fmt.Fprintf(out, "    requests %v, limits %v\n", i.Resources.Requests, i.Resources.Limits)
 	}
+	if i.MaxConnections > 0 {
+		fmt.Fprintf(out, "    %d connections\n", i.MaxConnections)
+	}
 	if i.Replicas > 0 || i.ServiceType != "" {
 		fmt.Fprintf(out, "    %d replicas, Service %s with annotations %v\n", i.Replicas, i.ServiceType, i.ServiceAnnotations)
 	}

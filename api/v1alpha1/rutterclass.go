@@ -36,8 +36,11 @@ type Proxy struct {
 	// Replicas of the Deployment. Left out, what is installed decides, or an autoscaler.
 	Replicas *int32 `json:"replicas,omitempty"`
 	// Resources of the container that runs Envoy, in the place of the usual requests.
+	// A limit of memory is one that Envoy knows, and stays below.
 	Resources *Resources    `json:"resources,omitempty"`
 	Service   *ProxyService `json:"service,omitempty"`
+	// MaxConnections of clients per Envoy, which refuses the others.
+	MaxConnections *int32 `json:"maxConnections,omitempty"`
 }
 
 // Resources are what a container asks for, and may have at most: of cpu, memory and

@@ -35,6 +35,8 @@ type Infrastructure struct {
 	Resources          *Resources        `json:"resources,omitempty"`
 	ServiceType        string            `json:"serviceType,omitempty"`
 	ServiceAnnotations map[string]string `json:"serviceAnnotations,omitempty"`
+	// MaxConnections of clients per Envoy.
+	MaxConnections uint32 `json:"maxConnections,omitempty"`
 }
 
 // Resources are Kubernetes quantities by resource (such as "cpu"), of the container

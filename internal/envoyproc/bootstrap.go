@@ -15,8 +15,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
-	overloadv3 "github.com/envoyproxy/go-control-plane/envoy/config/overload/v3"
-	connectionsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
 	upstreamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -29,8 +27,6 @@ import (
 const (
 	// xdsCluster is the one cluster that is not sent by the xDS server.
 	xdsCluster = "xds"
-	// maxConnections bounds the clients of one Envoy.
-	maxConnections = 50_000
 	// maxExpression is the largest regular expression, in RE2 instructions: more than
 	// fit into RE2's own limit of memory, so that only that one counts. Envoy's
 	// default of 100 refuses an expression for a UUID.
@@ -85,7 +81,7 @@ func Bootstrap(cfg *Config) (*bootstrapv3.Bootstrap, error) {
 			return nil, err
 		}
 	}
-	overload, err := overloadManager()
+	overload, err := overloadManager(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -196,17 +192,4 @@ func parseTarget(target string) (*corev3.Address, clusterv3.Cluster_DiscoveryTyp
 
 func pipe(path string) *corev3.Address {
 	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: path}}}
-}
-
-// overloadManager refuses connections beyond [maxConnections] instead of running
-// out of memory or file descriptors.
-func overloadManager() (*overloadv3.OverloadManager, error) {
-	limit, err := anypb.New(&connectionsv3.DownstreamConnectionsConfig{MaxActiveDownstreamConnections: maxConnections})
-	if err != nil {
-		return nil, err
-	}
-	return &overloadv3.OverloadManager{ResourceMonitors: []*overloadv3.ResourceMonitor{{
-		Name:       "envoy.resource_monitors.global_downstream_max_connections",
-		ConfigType: &overloadv3.ResourceMonitor_TypedConfig{TypedConfig: limit},
-	}}}, nil
 }

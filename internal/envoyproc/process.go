@@ -29,6 +29,11 @@ type Config struct {
 	RunDir string
 	// Concurrency is the number of worker threads; 0 is one per core.
 	Concurrency int
+	// MaxConnections of clients; 0 is 50,000.
+	MaxConnections uint32
+	// MaxHeap is how much memory Envoy may allocate, in bytes: as it comes near, it refuses
+	// what is new and gives up what is large. 0 is without.
+	MaxHeap uint64
 	// Output takes what Envoy logs (warnings and errors); nil discards it.
 	Output io.Writer
 	// OnExit is told when Envoy ended by itself, why, and after which wait it is

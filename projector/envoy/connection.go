@@ -18,14 +18,20 @@ import (
 // the whole of a request would cut healthy downloads and streams.
 const streamIdle = 5 * time.Minute
 
+// maxHeaders of a request, and how large all are together. They are Envoy's own today; said
+// here, they stay what is documented.
+const (
+	maxHeaders    = 100
+	maxHeadersKiB = 60
+)
+
 // corsFilter is the name under which routes configure the CORS filter.
 const corsFilter = "envoy.filters.http.cors"
 
 // connectionManager is how a chain speaks HTTP. Where Envoy's "Configuring Envoy
 // as an edge proxy" asks for more than the defaults, it is followed, but for:
 //
-//   - headers with underscores pass: HTTPHeaderName allows them, so a match on
-//     one must be able to hold;
+//   - headers with underscores pass;
 //   - there is no limit on receiving a whole request: uploads and streams.
 //
 // Everything here is the same for every chain, but for names, what becomes of the
@@ -36,23 +42,36 @@ func connectionManager(g *route.Gateway, chain *route.Chain) (*hcmv3.HttpConnect
 		return nil, err
 	}
 	m := &hcmv3.HttpConnectionManager{
-		StatPrefix:       chain.ID,
-		AccessLog:        accessLogs(g),
+		StatPrefix: chain.ID,
+		AccessLog:  accessLogs(g),
+		// The client is who connects; what it says in X-Forwarded-For is not believed.
 		UseRemoteAddress: wrapperspb.Bool(true),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			// Clients that went without a word do not hold connections for ever.
 			IdleTimeout: durationpb.New(time.Hour),
+			// Each header costs memory and time beyond its bytes; more are answered 431.
+			MaxHeadersCount: wrapperspb.UInt32(maxHeaders),
+			// HTTPHeaderName allows them, so a match on one must be able to hold.
+			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_ALLOW,
 		},
+		// Headers are held whole until a route is known; more are answered 431.
+		MaxRequestHeadersKb: wrapperspb.UInt32(maxHeadersKiB),
 		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
-			MaxConcurrentStreams:        wrapperspb.UInt32(100),
+			// What one connection can ask for at once, so that a few cannot ask for all there is.
+			MaxConcurrentStreams: wrapperspb.UInt32(100),
+			// What a stream, and a connection, may send ahead of what the backend takes: memory.
 			InitialStreamWindowSize:     wrapperspb.UInt32(64 << 10),
 			InitialConnectionWindowSize: wrapperspb.UInt32(1 << 20),
 		},
-		StreamIdleTimeout:     durationpb.New(streamIdle),
+		// A stream on which nothing moves holds buffers here and a request at the backend.
+		StreamIdleTimeout: durationpb.New(streamIdle),
+		// Headers that come drop by drop ("slow loris") cost the sender nothing; 408.
 		RequestHeadersTimeout: durationpb.New(10 * time.Second),
 		// Rules see the path that backends will see: without ".", ".." and "//", none of
 		// which an HTTPPathMatch may contain, so no match is lost, only ways around one.
-		NormalizePath:                wrapperspb.Bool(true),
-		MergeSlashes:                 true,
+		NormalizePath: wrapperspb.Bool(true),
+		MergeSlashes:  true,
+		// A backend may take "%2F" for "/": the client is sent to the path that was matched.
 		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_UNESCAPE_AND_REDIRECT,
 		// example.com. is example.com (RFC 1034, section 3.1).
 		StripTrailingHostDot: true,

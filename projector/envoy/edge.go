@@ -38,7 +38,9 @@ func overrideEdge(m *hcmv3.HttpConnectionManager, e *route.Edge) {
 	}[e.EscapedSlashes]; ok {
 		m.PathWithEscapedSlashesAction = action
 	}
-	m.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = map[v1alpha1.Underscores]corev3.HttpProtocolOptions_HeadersWithUnderscoresAction{
+	if action, ok := map[v1alpha1.Underscores]corev3.HttpProtocolOptions_HeadersWithUnderscoresAction{
 		v1alpha1.UnderscoresReject: corev3.HttpProtocolOptions_REJECT_REQUEST, v1alpha1.UnderscoresDrop: corev3.HttpProtocolOptions_DROP_HEADER,
-	}[e.HeadersWithUnderscores]
+	}[e.HeadersWithUnderscores]; ok {
+		m.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = action
+	}
 }

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	inspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -19,6 +21,10 @@ import (
 // bufferLimit bounds what is held in memory per connection, downstream and
 // upstream, in bytes (Envoy's advice for the edge; its default is 1 MiB).
 const bufferLimit = 32 << 10
+
+// handshake ends connections whose TLS handshake does not: until then no other timeout
+// counts, and Envoy has none of its own.
+const handshake = 10 * time.Second
 
 // listeners are all Listeners of a Gateway, in the order of their ports, and what they
 // need to fetch the keys of tokens.
@@ -153,6 +159,7 @@ func filterChain(g *route.Gateway, chain *route.Chain) (*listenerv3.FilterChain,
 	if chain.ServerName != "" {
 		out.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: []string{chain.ServerName}}
 	}
+	out.TransportSocketConnectTimeout = durationpb.New(handshake)
 	out.TransportSocket, err = transportSocket(terminate(chain, "h2", "http/1.1"))
 	return out, err
 }

@@ -30,6 +30,7 @@ const patience = 20 * time.Second
 type proxy struct {
 	t     testing.TB
 	ports map[string]string // listener name → address
+	admin *http.Client      // of http://admin
 }
 
 // findEnvoy is the Envoy to test with; there is no test without one.
@@ -51,6 +52,12 @@ func serve(t testing.TB, w *world, backends *backends) *proxy {
 
 // serveAs is [serve] with each resource as change makes it.
 func serveAs(t testing.TB, w *world, backends *backends, change func(routing.Resource) routing.Resource) *proxy {
+	t.Helper()
+	return serveWithin(t, w, backends, change, envoyproc.Config{})
+}
+
+// serveWithin is [serveAs] within the limits that a Config has.
+func serveWithin(t testing.TB, w *world, backends *backends, change func(routing.Resource) routing.Resource, limits envoyproc.Config) *proxy {
 	t.Helper()
 	var resources []routing.Resource
 	for _, o := range outputs(t, w, w.everything()) {
@@ -76,6 +83,7 @@ func serveAs(t testing.TB, w *world, backends *backends, change func(routing.Res
 	log := &lockedBuffer{}
 	cfg := envoyproc.Config{
 		Path: findEnvoy(t), NodeID: "test", Gateway: testGateway, XDS: socket, RunDir: dir, Concurrency: 1, Output: log,
+		MaxConnections: limits.MaxConnections, MaxHeap: limits.MaxHeap,
 		OnExit: func(err error, _ time.Duration) { t.Errorf("Envoy died: %v\n%s", err, log) },
 	}
 	stopped.Go(func() {
@@ -83,8 +91,8 @@ func serveAs(t testing.TB, w *world, backends *backends, change func(routing.Res
 			t.Error(err)
 		}
 	})
-	p := &proxy{t: t, ports: map[string]string{}}
-	p.waitReady(cfg.AdminSocket(), log)
+	p := &proxy{t: t, ports: map[string]string{}, admin: adminClient(cfg.AdminSocket())}
+	p.waitReady(log)
 	return p
 }
 
@@ -124,21 +132,24 @@ func marshal(t testing.TB, m proto.Message) []byte {
 	return data
 }
 
-// waitReady waits until Envoy is live, then learns its ports.
-func (p *proxy) waitReady(admin string, log fmt.Stringer) {
-	p.t.Helper()
-	client := &http.Client{Transport: &http.Transport{
+func adminClient(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", admin)
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 		DisableKeepAlives: true,
 	}}
+}
+
+// waitReady waits until Envoy is live, then learns its ports.
+func (p *proxy) waitReady(log fmt.Stringer) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if status, _ := get(client, "http://admin/ready"); status == http.StatusOK {
+		if status, _ := get(p.admin, "http://admin/ready"); status == http.StatusOK {
 			break
 		}
 		select {
@@ -147,7 +158,7 @@ func (p *proxy) waitReady(admin string, log fmt.Stringer) {
 		case <-tick.C:
 		}
 	}
-	_, body := get(client, "http://admin/listeners")
+	_, body := get(p.admin, "http://admin/listeners")
 	for line := range strings.Lines(body) {
 		if name, address, ok := strings.Cut(strings.TrimSpace(line), "::"); ok {
 			p.ports[name] = address

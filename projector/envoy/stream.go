@@ -13,6 +13,7 @@ import (
 	inputsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
 	fractionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/runtime_fraction/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 	"github.com/rutter-gateway/rutter/projector/route"
@@ -39,6 +40,7 @@ func (b *builder) forwarding(g *route.Gateway, chain *route.Chain) ([]*listenerv
 			c.FilterChainMatch = &listenerv3.FilterChainMatch{ServerNames: []string{host.ID.Hostname}}
 		}
 		if chain.TLS {
+			c.TransportSocketConnectTimeout = durationpb.New(handshake)
 			if c.TransportSocket, err = transportSocket(terminate(chain)); err != nil {
 				return nil, err
 			}

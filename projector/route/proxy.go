@@ -20,6 +20,7 @@ type proxy struct {
 	resources          *routing.Resources
 	serviceType        string
 	serviceAnnotations map[string]string
+	maxConnections     uint32
 }
 
 // newProxy refuses what the API server would: the provisioner could do nothing about it.
@@ -29,6 +30,9 @@ func newProxy(spec *v1alpha1.Proxy) (p proxy, why string) {
 	}
 	if spec.Replicas != nil {
 		p.replicas = *spec.Replicas
+	}
+	if spec.MaxConnections != nil {
+		p.maxConnections = uint32(*spec.MaxConnections)
 	}
 	if spec.Resources != nil {
 		if p.resources, why = newResources(spec.Resources); why != "" {
@@ -70,6 +74,6 @@ func quantities(in map[corev1.ResourceName]resource.Quantity) map[string]string 
 
 // into adds what the class says to what the Envoys of a Gateway need.
 func (p *proxy) into(out *routing.Infrastructure) {
-	out.Replicas, out.Resources = p.replicas, p.resources
+	out.Replicas, out.Resources, out.MaxConnections = p.replicas, p.resources, p.maxConnections
 	out.ServiceType, out.ServiceAnnotations = p.serviceType, p.serviceAnnotations
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
 )
 
@@ -24,7 +26,10 @@ const (
 // configMap holds what Envoy starts with.
 func (b *builder) configMap() (*corev1.ConfigMap, error) {
 	tls := &envoyproc.TLS{Dir: certificateDir, SecretsDir: configDir}
-	bootstrap, err := envoyproc.Bootstrap(&envoyproc.Config{Gateway: b.gateway.String(), XDS: b.XDSAddress, TLS: tls, RunDir: runDir})
+	bootstrap, err := envoyproc.Bootstrap(&envoyproc.Config{
+		Gateway: b.gateway.String(), XDS: b.XDSAddress, TLS: tls, RunDir: runDir,
+		MaxConnections: b.in.MaxConnections, MaxHeap: maxHeap(b.in.Resources),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +46,20 @@ func (b *builder) configMap() (*corev1.ConfigMap, error) {
 		data[name] = string(content)
 	}
 	return &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: b.meta(), Data: data}, nil
+}
+
+// maxHeap is what Envoy may allocate of its container's memory; 0, which is without, where
+// that has no limit. A fifth is left for what is not on its heap: code, stacks, buffers
+// of the allocator, and what the kernel counts.
+func maxHeap(of *routing.Resources) uint64 {
+	if of == nil {
+		return 0
+	}
+	limit, err := resource.ParseQuantity(of.Limits[string(corev1.ResourceMemory)])
+	if err != nil || limit.Value() <= 0 {
+		return 0
+	}
+	return uint64(limit.Value()) / 5 * 4
 }
 
 // digestOf is over names and contents.

@@ -84,6 +84,31 @@ func must(t *testing.T, err error) {
 	}
 }
 
+func TestEnvoyStaysBelowTheMemoryOfItsContainer(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   routing.Infrastructure
+		want string // of bootstrap.json
+		not  string
+	}{
+		"no limit":          {routing.Infrastructure{Resources: &routing.Resources{Requests: map[string]string{"memory": "1Gi"}}}, `"maxActiveDownstreamConnections":"50000"`, "fixed_heap"},
+		"nothing is said":   {routing.Infrastructure{}, `"maxActiveDownstreamConnections":"50000"`, "fixed_heap"},
+		"a limit":           {routing.Infrastructure{Resources: &routing.Resources{Limits: map[string]string{"memory": "1Gi"}}}, `"maxHeapSizeBytes":"858993456"`, `"858993460"`},
+		"fewer connections": {routing.Infrastructure{MaxConnections: 1000}, `"maxActiveDownstreamConnections":"1000"`, "50000"},
+	} {
+		c.in.Name = "gw-rutter"
+		objects, err := infra.Objects(types.NamespacedName{Namespace: "shop", Name: "gw"}, &c.in, config())
+		must(t, err)
+		data, err := json.Marshal(objects[1])
+		must(t, err)
+		var config struct{ Data map[string]string }
+		must(t, json.Unmarshal(data, &config))
+		bootstrap := strings.ReplaceAll(config.Data["bootstrap.json"], ": ", ":")
+		if !strings.Contains(bootstrap, c.want) || strings.Contains(bootstrap, c.not) {
+			t.Errorf("%s: it has no %s, or has %s:\n%s", name, c.want, c.not, bootstrap)
+		}
+	}
+}
+
 func TestTheSameInputGivesTheSameBytes(t *testing.T) {
 	in := &routing.Infrastructure{Name: "gw-rutter", UID: "u", Class: "rutter", Labels: map[string]string{"a": "1", "b": "2", "c": "3"}}
 	encode := func() string {
