@@ -50,6 +50,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newShowCommand(env),
 		newDiffCommand(env),
 		newExplainCommand(env),
+		newBlameCommand(env),
 		newVerifyCommand(env),
 		newExportCommand(env),
 		newImportCommand(env),

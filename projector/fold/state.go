@@ -73,6 +73,9 @@ type Object struct {
 	raw, good []byte
 }
 
+// Recorded is the newest recorded form, as JSON; nil where the state keeps none.
+func (o *Object) Recorded() []byte { return o.raw }
+
 // Content says what a state keeps of each object. It folds alike whatever that is.
 type Content uint8
 

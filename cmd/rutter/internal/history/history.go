@@ -9,14 +9,15 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector"
 )
 
 // History is the log of one cluster, for reading.
 type History struct {
 	events, snapshots events.Stream
 	// actors is nil where nobody ever looked who asks for changes.
-	actors events.Stream
-	bucket events.Bucket
+	actors        events.Stream
+	bucket, folds events.Bucket
 }
 
 // Open opens the streams. The error says when nothing was ever recorded there.
@@ -39,6 +40,9 @@ func Open(ctx context.Context, log events.Log) (*History, error) {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
 	if h.bucket, err = log.Bucket(ctx, routing.CheckpointBucket); err != nil {
+		return nil, fmt.Errorf("open history: %w", err)
+	}
+	if h.folds, err = log.Bucket(ctx, projector.FoldBucket); err != nil {
 		return nil, fmt.Errorf("open history: %w", err)
 	}
 	return h, nil
