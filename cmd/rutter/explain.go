@@ -16,6 +16,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/envoy"
 	"github.com/rutter-gateway/rutter/projector/envoy/describe"
 	"github.com/rutter-gateway/rutter/projector/envoy/evaluate"
 )
@@ -34,12 +35,7 @@ func newExplainCommand(env *environment) *cobra.Command {
 		Short: "Which listener, host, rule and backends a request meets, or would have met at a time, and why no others",
 		Example: `  rutter explain GET https://shop.example.com/cart --data-dir DIR
   rutter explain POST http://shop.example.com:8080/cart?x=1 -H 'x-user: anna' --at 2h --data-dir DIR`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return errors.New("say what is asked for: a method and a URL, like GET http://shop.example.com/cart")
-			}
-			return atMost(2)(cmd, args)
-		},
+		Args: requestArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runExplain(cmd.Context(), env, &flags, args[0], args[1])
 		},
@@ -49,6 +45,14 @@ func newExplainCommand(env *environment) *cobra.Command {
 	cmd.Flags().StringVar(&flags.gateway, "gateway", "", "only this Gateway; all that listen on the port when left out")
 	cmd.Flags().StringArrayVarP(&flags.headers, "header", "H", nil, "a header, as 'name: value'; may be repeated")
 	return cmd
+}
+
+// requestArgs are a method and a URL.
+func requestArgs(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return errors.New("say what is asked for: a method and a URL, like GET http://shop.example.com/cart")
+	}
+	return atMost(2)(cmd, args)
 }
 
 func runExplain(ctx context.Context, env *environment, flags *explainFlags, method, address string) error {
@@ -157,7 +161,8 @@ func newExplanation(state *routing.State, names []string, r *evaluate.Request, t
 		if g == nil {
 			continue
 		}
-		config, err := evaluate.Read(g.Resources)
+		resources := concerned(g.Resources, r)
+		config, err := evaluate.Read(resources)
 		if err != nil {
 			return nil, fmt.Errorf("gateway %s: %w", name, err)
 		}
@@ -168,13 +173,25 @@ func newExplanation(state *routing.State, names []string, r *evaluate.Request, t
 		if answer.Outcome == evaluate.Refused && len(names) > 1 {
 			continue
 		}
-		described, err := describe.Of(name, g.Resources)
+		described, err := describe.Of(name, resources)
 		if err != nil {
 			return nil, err
 		}
 		e.Gateways = append(e.Gateways, newGatewayAnswer(described, answer))
 	}
 	return e, nil
+}
+
+// concerned are the resources that have to do with a request: with where it goes, or
+// with how who answers is reached. Other hosts are not read.
+func concerned(all map[routing.ResourceName]routing.Resource, r *evaluate.Request) map[routing.ResourceName]routing.Resource {
+	out := map[routing.ResourceName]routing.Resource{}
+	for id, resource := range all {
+		if evaluate.Concerns(id, r) || id.Type == envoy.TypeCluster || id.Type == envoy.TypeSecret {
+			out[id] = resource
+		}
+	}
+	return out
 }
 
 func newGatewayAnswer(g *describe.Gateway, a *evaluate.Answer) gatewayAnswer {

@@ -112,21 +112,34 @@ func (p *past) step(text string) {
 			p.record(events.ObjectDeleted, key, map[string]any{})
 			continue
 		}
-		var o struct {
-			Kind     string
-			Metadata struct{ Namespace, Name string }
-		}
-		var object map[string]any
-		if err := errors.Join(yaml.Unmarshal([]byte(doc), &o), yaml.Unmarshal([]byte(doc), &object)); err != nil {
-			p.t.Fatal(err)
-		}
-		key := events.Key{Resource: strings.Replace(strings.ToLower(o.Kind)+"s", "classs", "classes", 1), Namespace: o.Metadata.Namespace, Name: o.Metadata.Name}
-		p.generations[key]++
-		metadata := object["metadata"].(map[string]any)
-		metadata["uid"], metadata["generation"] = key.String(), p.generations[key]
-		metadata["creationTimestamp"] = "2026-11-01T12:00:00Z"
-		p.record(events.ObjectApplied, key, object)
+		p.apply(doc)
 	}
+	p.publish()
+	p.now = p.now.Add(time.Minute)
+}
+
+// apply records one YAML document.
+func (p *past) apply(doc string) {
+	p.t.Helper()
+	var o struct {
+		Kind     string
+		Metadata struct{ Namespace, Name string }
+	}
+	var object map[string]any
+	if err := errors.Join(yaml.Unmarshal([]byte(doc), &o), yaml.Unmarshal([]byte(doc), &object)); err != nil {
+		p.t.Fatal(err)
+	}
+	key := events.Key{Resource: strings.Replace(strings.ToLower(o.Kind)+"s", "classs", "classes", 1), Namespace: o.Metadata.Namespace, Name: o.Metadata.Name}
+	p.generations[key]++
+	metadata := object["metadata"].(map[string]any)
+	metadata["uid"], metadata["generation"] = key.String(), p.generations[key]
+	metadata["creationTimestamp"] = "2026-11-01T12:00:00Z"
+	p.record(events.ObjectApplied, key, object)
+}
+
+// publish publishes what was recorded as a version.
+func (p *past) publish() {
+	p.t.Helper()
 	if s := p.engine.Project(); s != nil {
 		messages, err := routing.EncodeSnapshot("local", s, 1<<20)
 		if err == nil {
@@ -136,7 +149,6 @@ func (p *past) step(text string) {
 			p.t.Fatal(err)
 		}
 	}
-	p.now = p.now.Add(time.Minute)
 }
 
 // rutter runs a command on the log and returns what it printed, errors last, and

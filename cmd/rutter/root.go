@@ -51,6 +51,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newDiffCommand(env),
 		newExplainCommand(env),
 		newBlameCommand(env),
+		newBisectCommand(env),
 		newVerifyCommand(env),
 		newExportCommand(env),
 		newImportCommand(env),

@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,12 +23,16 @@ type Follower struct {
 // Follow reads from the newest checkpoint on, or from the beginning where there
 // is none.
 func Follow(ctx context.Context, stream events.Stream, bucket events.Bucket) (*Follower, error) {
-	return follow(ctx, stream, bucket, func(*Snapshot) bool { return true })
+	return follow(ctx, stream, bucket, math.MaxUint64, func(*Snapshot) bool { return true })
 }
 
 // FollowAt is [Follow] from the newest checkpoint that is not after version.
 func FollowAt(ctx context.Context, stream events.Stream, bucket events.Bucket, version events.Version) (*Follower, error) {
-	return follow(ctx, stream, bucket, func(s *Snapshot) bool {
+	position, err := PositionAt(ctx, stream, version)
+	if err != nil {
+		return nil, err
+	}
+	return follow(ctx, stream, bucket, position, func(s *Snapshot) bool {
 		return s.Version.Incarnation == version.Incarnation && s.Version.Sequence <= version.Sequence
 	})
 }
@@ -50,13 +55,16 @@ func FollowFirst(ctx context.Context, stream events.Stream, bucket events.Bucket
 	return followCheckpoint(ctx, stream, bucket, names[0], func(*Snapshot) bool { return true })
 }
 
-// follow reads from the newest checkpoint that take accepts.
-func follow(ctx context.Context, stream events.Stream, bucket events.Bucket, take func(*Snapshot) bool) (*Follower, error) {
+// follow reads from the newest checkpoint up to a place in SNAPSHOTS that take accepts.
+func follow(ctx context.Context, stream events.Stream, bucket events.Bucket, until uint64, take func(*Snapshot) bool) (*Follower, error) {
 	info, names, err := checkpoints(ctx, stream, bucket)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Backward(names) {
+		if placeOf(name) > until {
+			continue
+		}
 		if f, err := followCheckpoint(ctx, stream, bucket, name, take); f != nil || err != nil {
 			return f, err
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/rutter-gateway/rutter/internal/textdiff"
 )
 
 // MaxLines is the length of the longest archive that is still one story.
@@ -111,7 +113,7 @@ func (a *Archive) compare(out txtar.File, updating bool) []string {
 		return []string{fmt.Sprintf("there is no section %q to compare with (run with -update to record it)", out.Name)}
 	}
 	if want := a.archive.Files[i].Data; !bytes.Equal(want, out.Data) {
-		return []string{fmt.Sprintf("section %q differs (- recorded, + computed):\n%s", out.Name, diff(string(want), string(out.Data)))}
+		return []string{fmt.Sprintf("section %q differs (- recorded, + computed):\n%s", out.Name, textdiff.Short(string(want), string(out.Data)))}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rutter-gateway/rutter/internal/textdiff"
 )
 
 // capitals is the story that the tests here tell.
@@ -79,7 +81,7 @@ func TestUpdateRewritesExpectedSectionsOnly(t *testing.T) {
 	}
 	want := "Intent, of\ntwo lines.\n\n-- in/a --\na\n-- out --\nA\nB\n-- in/b --\nb\n-- count --\n2\n"
 	if string(after) != want {
-		t.Errorf("got:\n%s", diff(want, string(after)))
+		t.Errorf("got:\n%s", textdiff.Short(want, string(after)))
 	}
 }
 
@@ -97,12 +99,12 @@ func TestWithoutUpdateNothingIsWritten(t *testing.T) {
 }
 
 func TestDiffShowsChangesWithThreeLinesAround(t *testing.T) {
-	got := diff("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\nfive\n6\n7\n8\n9\n10\n")
+	got := textdiff.Short("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\nfive\n6\n7\n8\n9\n10\n")
 	want := "  ...\n  2\n  3\n  4\n- 5\n+ five\n  6\n  7\n  8\n  9\n+ 10\n"
 	if got != want {
 		t.Errorf("got:\n%s", got)
 	}
-	if got := diff("", "new\n"); got != "+ new\n" {
+	if got := textdiff.Short("", "new\n"); got != "+ new\n" {
 		t.Errorf("got:\n%s", got)
 	}
 }

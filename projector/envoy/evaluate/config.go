@@ -44,6 +44,19 @@ func Read(resources map[routing.ResourceName]routing.Resource) (*Config, error) 
 	return c, nil
 }
 
+// Concerns tells whether a resource can have to do with where a request goes. [Read]
+// of those that do gives the same answer as of all.
+func Concerns(id routing.ResourceName, r *Request) bool {
+	switch id.Type {
+	case form.TypeListener, form.TypeRoute:
+		return true
+	case form.TypeScope:
+		_, host, _ := strings.Cut(id.Name, "/")
+		return host == "*" || host == hostname(r.Authority)
+	}
+	return false
+}
+
 func (c *Config) read(id routing.ResourceName, body []byte) error {
 	switch id.Type {
 	case form.TypeListener:

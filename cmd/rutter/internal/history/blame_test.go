@@ -16,8 +16,8 @@ import (
 
 var blamedRoute = events.Key{Resource: events.HTTPRoutes, Namespace: "default", Name: "r"}
 
-// form is what is recorded of an object that was created at some time.
-func form(created time.Time, spec map[string]any) map[string]any {
+// recordedForm is what is recorded of an object that was created at some time.
+func recordedForm(created time.Time, spec map[string]any) map[string]any {
 	return map[string]any{"metadata": map[string]any{
 		"uid": "u", "creationTimestamp": created.UTC().Format(time.RFC3339),
 		"managedFields": []any{map[string]any{"manager": "helm", "time": created.UTC().Format(time.RFC3339)}},
@@ -66,13 +66,13 @@ func TestWhatAListFoundIsBlamedOnNobody(t *testing.T) {
 		list := events.SyncKey(events.HTTPRoutes)
 		sync := events.Sync{Resource: events.HTTPRoutes}
 		w.recordAs(events.TypeSyncStart, list, sync)
-		w.recordAs(events.ObjectApplied, blamedRoute, form(created, map[string]any{"a": 1, "b": 1, "c": 1, "d": 1}))
+		w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 1, "c": 1, "d": 1}))
 		w.recordAs(events.TypeSyncDone, list, sync)
-		w.recordAs(events.ObjectApplied, blamedRoute, form(created, map[string]any{"a": 1, "b": 2, "c": 1, "d": 1}))
+		w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 2, "c": 1, "d": 1}))
 		w.recordAs(events.TypeSyncStart, list, sync) // after a gap
-		w.recordAs(events.ObjectApplied, blamedRoute, form(created, map[string]any{"a": 1, "b": 2, "c": 2, "d": 1}))
+		w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 2, "c": 2, "d": 1}))
 		w.recordAs(events.TypeSyncDone, list, sync)
-		w.recordAs(events.ObjectBaseline, blamedRoute, form(created, map[string]any{"a": 1, "b": 2, "c": 2, "d": 2}))
+		w.recordAs(events.ObjectBaseline, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 2, "c": 2, "d": 2}))
 		if got, want := w.blame(), "spec.a 2 true \nspec.b 4 false helm\nspec.c 6 true \nspec.d 8 true \n"; got != want {
 			t.Errorf("got:\n%s\nwant:\n%s", got, want)
 		}
@@ -83,7 +83,7 @@ func TestWhatWasCreatedWhileItIsListedIsBlamedOnItsCreator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.recordAs(events.TypeSyncStart, events.SyncKey(events.HTTPRoutes), events.Sync{Resource: events.HTTPRoutes})
-		w.recordAs(events.ObjectApplied, blamedRoute, form(time.Now(), map[string]any{"a": 1}))
+		w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(time.Now(), map[string]any{"a": 1}))
 		if got, want := w.blame(), "spec.a 2 false helm\n"; got != want {
 			t.Errorf("got:\n%s\nwant:\n%s", got, want)
 		}
@@ -102,12 +102,12 @@ func TestBlameSaysWhereTheLogDoesNotReachBack(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				created := time.Now()
-				w.recordAs(events.ObjectApplied, blamedRoute, form(created, map[string]any{"a": 1, "b": 1}))
+				w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 1}))
 				if c.checkpoint {
 					w.foldCheckpoint()
 				}
 				<-time.After(time.Hour)
-				w.recordAs(events.ObjectApplied, events.Key{Resource: events.Namespaces, Name: "n"}, form(time.Now(), nil))
+				w.recordAs(events.ObjectApplied, events.Key{Resource: events.Namespaces, Name: "n"}, recordedForm(time.Now(), nil))
 				for _, s := range events.Streams(1) {
 					if s.Name == events.StreamEvents {
 						s.MaxAge = time.Minute
@@ -116,7 +116,7 @@ func TestBlameSaysWhereTheLogDoesNotReachBack(t *testing.T) {
 						}
 					}
 				}
-				w.recordAs(events.ObjectApplied, blamedRoute, form(created, map[string]any{"a": 1, "b": 2}))
+				w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 2}))
 				if got := w.blame(); got != c.want {
 					t.Errorf("got:\n%s\nwant:\n%s", got, c.want)
 				}
