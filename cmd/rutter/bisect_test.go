@@ -78,7 +78,12 @@ func (p *past) answers(into any, args ...string) {
 	if code != exitFine {
 		p.t.Fatalf("rutter %s: exit code %d: %s", strings.Join(args, " "), code, out)
 	}
-	must(p.t, json.Unmarshal([]byte(out), into))
+	p.decode(out, into)
+}
+
+func (p *past) decode(text string, into any) {
+	p.t.Helper()
+	must(p.t, json.Unmarshal([]byte(text), into))
 }
 
 func TestBisectSaysWhichChangesItCannotTellApart(t *testing.T) {

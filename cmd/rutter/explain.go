@@ -233,8 +233,10 @@ func (e *explanation) bad() bool {
 	})
 }
 
-// bad is where Envoy answers with an error.
-func (s share) bad() bool { return s.Status >= 400 || s.GRPC != "" && s.GRPC != "OK" }
+// bad is where Envoy answers with an error, or not at all.
+func (s share) bad() bool {
+	return s.Backend == "" && s.Status == 0 && s.GRPC == "" || s.Status >= 400 || s.GRPC != "" && s.GRPC != "OK"
+}
 
 func (e *explanation) write(w io.Writer, colours bool) error {
 	var out strings.Builder
@@ -306,6 +308,9 @@ func (s share) text(colours bool) string {
 	text, colour := s.Backend, display.Good
 	if text == "" {
 		text, colour = strconv.Itoa(s.Status), display.Note
+		if s.Status == 0 {
+			text = "no answer"
+		}
 		if s.GRPC != "" {
 			text = s.GRPC + " (gRPC)"
 		}

@@ -147,12 +147,7 @@ const (
 func logRow(e *history.Entry) []display.Cell {
 	fields := e.Note
 	if len(e.Fields) > 0 {
-		suffix := ""
-		if more := len(e.Fields) - 1; more > 0 {
-			suffix = fmt.Sprintf(" +%d more", more)
-		}
-		room := fieldsWidth - len(suffix)
-		fields = display.Short(e.Fields[0].Short(room), room) + suffix
+		fields = fieldsText(e.Fields)
 	}
 	routing := display.Cell{Text: display.Short(e.Routing.Short(e.Object), routingWidth)}
 	switch {
@@ -166,4 +161,17 @@ func logRow(e *history.Entry) []display.Cell {
 		{Text: fmt.Sprint(e.Sequence)}, {Text: e.Time.UTC().Format(time.RFC3339)}, {Text: e.Change, Colour: colour}, {Text: e.Object},
 		{Text: e.Who()}, {Text: display.Short(fields, fieldsWidth)}, routing,
 	}
+}
+
+// fieldsText tells of the fields that changed the first one, and how many more.
+func fieldsText(fields []history.Field) string {
+	if len(fields) == 0 {
+		return ""
+	}
+	suffix := ""
+	if more := len(fields) - 1; more > 0 {
+		suffix = fmt.Sprintf(" +%d more", more)
+	}
+	room := fieldsWidth - len(suffix)
+	return display.Short(fields[0].Short(room), room) + suffix
 }

@@ -33,7 +33,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := run(ctx, environment{
-		out: os.Stdout, err: os.Stderr, now: time.Now, open: openLog,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, open: openLog,
 		colours: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "",
 		adopt:   klog.SetSlogLogger,
 	}, os.Args[1:])
@@ -45,6 +45,7 @@ func main() {
 func run(ctx context.Context, env environment, args []string) int {
 	root := newRootCommand(&env)
 	root.SetArgs(args)
+	root.SetIn(env.in)
 	root.SetOut(env.out)
 	root.SetErr(env.err)
 	switch err := root.ExecuteContext(ctx); {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ import (
 func TestReadingCommands(t *testing.T) {
 	golden.Run(t, "testdata/reading/*.txtar", func(t *testing.T, a *golden.Archive) {
 		past := newPast(t)
+		past.files(a)
 		for _, name := range a.Inputs("step/*") {
 			past.step(string(a.Input(name)))
 		}
@@ -38,6 +41,19 @@ func TestReadingCommands(t *testing.T) {
 	})
 }
 
+// files writes the sections file/NAME into a directory, for which FILES stands in
+// commands. The section stdin is their standard input.
+func (p *past) files(a *golden.Archive) {
+	p.t.Helper()
+	p.dir = p.t.TempDir()
+	for _, name := range a.Inputs("file/*") {
+		must(p.t, os.WriteFile(filepath.Join(p.dir, strings.TrimPrefix(name, "file/")), a.Input(name), 0o600))
+	}
+	for range a.Inputs("stdin") {
+		p.stdin = a.Input("stdin")
+	}
+}
+
 // past is a log with a projector on it, in memory.
 type past struct {
 	t                 *testing.T
@@ -47,6 +63,8 @@ type past struct {
 	incarnation       string
 	now               time.Time
 	generations       map[events.Key]int
+	dir               string // of files
+	stdin             []byte
 }
 
 func newPast(t *testing.T) *past {
@@ -155,11 +173,11 @@ func (p *past) publish() {
 // its exit code. An argument INCARNATION stands for that of the log.
 func (p *past) rutter(args ...string) (string, int) {
 	var out, failed bytes.Buffer
-	env := environment{out: &out, err: &failed, now: func() time.Time { return p.now }, open: func(context.Context, source) (events.Log, error) {
+	env := environment{in: bytes.NewReader(p.stdin), out: &out, err: &failed, now: func() time.Time { return p.now }, open: func(context.Context, source) (events.Log, error) {
 		return unclosed{p.log}, nil
 	}}
 	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "INCARNATION", p.incarnation)
+		args[i] = strings.ReplaceAll(strings.ReplaceAll(args[i], "INCARNATION", p.incarnation), "FILES", p.dir)
 	}
 	if !strings.Contains(strings.Join(args, " "), "--data-dir") && !strings.Contains(strings.Join(args, " "), "--nowhere") {
 		args = append(args, "--data-dir=x")
@@ -171,7 +189,11 @@ func (p *past) rutter(args ...string) (string, int) {
 		}
 	}
 	code := run(p.t.Context(), env, args)
-	return strings.ReplaceAll(out.String()+failed.String(), p.incarnation, "INCARNATION"), code
+	said := strings.ReplaceAll(out.String()+failed.String(), p.incarnation, "INCARNATION")
+	if p.dir != "" {
+		said = strings.ReplaceAll(said, p.dir, "FILES")
+	}
+	return said, code
 }
 
 // unclosed outlives the commands of a story.

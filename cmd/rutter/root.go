@@ -15,6 +15,7 @@ import (
 
 // environment is what commands need of the world.
 type environment struct {
+	in       io.Reader
 	out, err io.Writer
 	now      func() time.Time
 	// open opens the log for reading.
@@ -52,6 +53,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newExplainCommand(env),
 		newBlameCommand(env),
 		newBisectCommand(env),
+		newPlanCommand(env),
 		newVerifyCommand(env),
 		newExportCommand(env),
 		newImportCommand(env),

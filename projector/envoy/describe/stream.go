@@ -13,8 +13,8 @@ import (
 	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
-// everything is the match of a rule that takes all that arrives for its host.
-const everything = "all connections"
+// AllConnections is the match of a rule that takes all that arrives for its host.
+const AllConnections = "all connections"
 
 // closed is what becomes of a connection for a backend that cannot be resolved.
 const closed = "closed"
@@ -87,7 +87,7 @@ func (g *Gateway) addForwarding(listener, hostname, entry string, list []Backend
 	if err != nil {
 		return fmt.Errorf("host %s: %w", hostname, err)
 	}
-	rule.Match, rule.Backends = everything, list
+	rule.Match, rule.Backends = AllConnections, list
 	g.Hosts = append(g.Hosts, Host{Listener: listener, Hostname: hostname, Rules: []Rule{rule}})
 	return nil
 }

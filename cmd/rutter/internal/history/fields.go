@@ -58,6 +58,16 @@ func assigned() []string {
 	return []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"}
 }
 
+// FieldsThatDiffer are those in which two recorded forms of an object, as JSON, differ;
+// none where one cannot be read.
+func FieldsThatDiffer(before, after []byte) []Field {
+	var a, b map[string]any
+	if json.Unmarshal(before, &a) != nil || json.Unmarshal(after, &b) != nil {
+		return nil
+	}
+	return compare(a, b)
+}
+
 // compare is what turns one recorded form of an object into the next, in the
 // order of the paths.
 func compare(before, after map[string]any) []Field {

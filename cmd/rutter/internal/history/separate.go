@@ -31,9 +31,7 @@ type Change struct {
 // errSeparate says that the events of a version cannot be told apart.
 var errSeparate = errors.New("they cannot be told apart")
 
-func inseparable(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{errSeparate}, args...)...)
-}
+func inseparable(why string) error { return fmt.Errorf("%w: %s", errSeparate, why) }
 
 // Culprit is the one event that made a version bad. Where the version was made of
 // several, they are folded again one by one, on top of what was published before, which
