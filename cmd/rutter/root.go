@@ -54,6 +54,7 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newBlameCommand(env),
 		newBisectCommand(env),
 		newPlanCommand(env),
+		newTraceCommand(env),
 		newVerifyCommand(env),
 		newExportCommand(env),
 		newImportCommand(env),

@@ -23,8 +23,10 @@ type Checkpoint struct {
 }
 
 // Name is that of the checkpoint in its bucket; names sort by sequence.
-func (c *Checkpoint) Name() string {
-	return fmt.Sprintf("%s/%020d", c.Position.Incarnation, c.Position.Sequence)
+func (c *Checkpoint) Name() string { return checkpointName(c.Position) }
+
+func checkpointName(position events.Version) string {
+	return fmt.Sprintf("%s/%020d", position.Incarnation, position.Sequence)
 }
 
 // PutCheckpoint stores a whole version.

@@ -15,9 +15,10 @@ import (
 // History is the log of one cluster, for reading.
 type History struct {
 	events, snapshots events.Stream
-	// actors is nil where nobody ever looked who asks for changes.
-	actors        events.Stream
-	bucket, folds events.Bucket
+	// actors is nil where nobody ever looked who asks for changes, receipts where no xDS
+	// server ever reported.
+	actors, receipts events.Stream
+	bucket, folds    events.Bucket
 }
 
 // Open opens the streams. The error says when nothing was ever recorded there.
@@ -33,17 +34,20 @@ func Open(ctx context.Context, log events.Log) (*History, error) {
 			return nil, fmt.Errorf("open history: %w", err)
 		}
 	}
-	var err error
-	if h.actors, err = log.Stream(ctx, events.StreamConfig{Name: events.StreamActors}); errors.Is(err, events.ErrNotFound) {
-		h.actors = nil
-	} else if err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
+	for name, stream := range map[string]*events.Stream{events.StreamActors: &h.actors, events.StreamReceipts: &h.receipts} {
+		found, err := log.Stream(ctx, events.StreamConfig{Name: name})
+		if err != nil && !errors.Is(err, events.ErrNotFound) {
+			return nil, fmt.Errorf("open history: %w", err)
+		}
+		if err == nil {
+			*stream = found
+		}
 	}
-	if h.bucket, err = log.Bucket(ctx, routing.CheckpointBucket); err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
-	}
-	if h.folds, err = log.Bucket(ctx, projector.FoldBucket); err != nil {
-		return nil, fmt.Errorf("open history: %w", err)
+	for name, bucket := range map[string]*events.Bucket{routing.CheckpointBucket: &h.bucket, projector.FoldBucket: &h.folds} {
+		var err error
+		if *bucket, err = log.Bucket(ctx, name); err != nil {
+			return nil, fmt.Errorf("open history: %w", err)
+		}
 	}
 	return h, nil
 }
