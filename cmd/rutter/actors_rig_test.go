@@ -96,7 +96,7 @@ func (o *office) watch() *service {
 	return s
 }
 
-// install installs the webhook as the chart does, but for the way to it.
+// install installs the webhook as the chart does, but for the way to it and the timeout.
 func (o *office) install(set ...string) {
 	o.t.Helper()
 	helm, err := filepath.Abs("../../bin/helm")
@@ -113,6 +113,7 @@ func (o *office) install(set ...string) {
 		webhook := object["webhooks"].([]any)[0].(map[string]any)
 		webhook["timeoutSeconds"] = int64(30) // a busy machine must not let a request pass unseen
 		webhook["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:%d%s", o.port, webhookPath), "caBundle": base64.StdEncoding.EncodeToString(o.authority.PEM)}
+		webhook["timeoutSeconds"] = int64(30) // this machine may have other work, and everybody is to be seen
 		_, err := o.as("").client.Resource(schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}).
 			Create(o.t.Context(), &unstructured.Unstructured{Object: object}, metav1.CreateOptions{})
 		must(o.t, err)
