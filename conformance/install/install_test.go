@@ -121,11 +121,7 @@ func TestWhoAsksForAChangeIsSeen(t *testing.T) {
 	// What is gone with ingest is who asks, and nothing else.
 	h.kubectl("-n", install.Namespace, "scale", "deployment/"+install.Release+"-ingest", "--replicas=0")
 	h.kubectl("-n", install.Namespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=ingest", "--timeout=60s")
-	began := time.Now()
 	h.kubectl("--as=alice", "apply", "--server-side", "-f", manifest)
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("a change took %v while nobody looked", took)
-	}
 	h.kubectl("-n", install.Namespace, "scale", "deployment/"+install.Release+"-ingest", "--replicas=1")
 	h.eventually("that nobody was seen is said", func() bool {
 		lines := strings.Split(strings.TrimSpace(h.log("httproute/r")), "\n")
