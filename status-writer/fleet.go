@@ -179,6 +179,20 @@ func (s *Service) blamed(gateway string, origin events.Key) events.Key {
 	return events.Key{Resource: events.Gateways, Namespace: namespace, Name: name}
 }
 
+// blameAgain finds anew whom to tell of refusals: a receipt may be read ahead of the
+// version in which its object comes.
+func (s *Service) blameAgain() {
+	var refusing []string
+	for gateway, fleet := range s.fleets {
+		if len(fleet.Refused) > 0 {
+			refusing = append(refusing, gateway)
+		}
+	}
+	for _, gateway := range refusing {
+		s.recount(gateway)
+	}
+}
+
 // refuse notes one reason per object: the smallest text, so that the order of
 // reports does not matter.
 func refuse(refused map[events.Key]string, key events.Key, reason string) map[events.Key]string {

@@ -82,6 +82,22 @@ func TestRefusalIsToldToWhoCausedItUntilItIsMended(t *testing.T) {
 	})
 }
 
+// A receipt may be read ahead of the version that it is about.
+func TestARefusalThatComesAheadOfTheObjectIsToldToTheObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(10, gatewayVerdict(1, 5))
+		w.start()
+		w.report("a", []routing.Refusal{{Origin: routeKey("late"), Reason: "bad regex"}}, 10)
+		w.want(gatewayKey(), "False/Invalid@1") // who else
+		w.publish(11, routeVerdict("late", 1, 11))
+		w.want(routeKey("late"), "False/Refused@1")
+		w.want(gatewayKey(), "True/Programmed@1")
+		w.publishGone(12, []events.Key{routeKey("late")})
+		w.want(gatewayKey(), "False/Invalid@1")
+	})
+}
+
 func TestStatusOfWhatIsGoneIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

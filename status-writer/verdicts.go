@@ -58,6 +58,7 @@ func (s *Service) takeSnapshot(snapshot *routing.Snapshot) error {
 		s.mark(v.Object)
 	}
 	s.mark(snapshot.Gone...)
+	s.blameAgain()
 	return nil
 }
 
