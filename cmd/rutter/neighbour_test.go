@@ -25,7 +25,7 @@ type street struct {
 // newStreet starts it; args are for rutter.
 func newStreet(t *testing.T, args ...string) *street {
 	t.Helper()
-	s := &street{rig: newRig(t), neighbours: gwtest.NewLoad(t), https: freePort(t), tcp: freePort(t), udp: freePort(t)}
+	s := &street{rig: newRig(t), https: freePort(t), tcp: freePort(t), udp: freePort(t)}
 	cert, key := gwtest.Certificate(t, "web.example.com")
 	inside, insideKey := gwtest.Certificate(t, "secure.internal")
 	web, secure := s.backend("web"), s.secureBackend(inside, insideKey).port()
@@ -49,6 +49,7 @@ spec:
 		s.route("TCPRoute", "shop", "tcp", "tcp", "", "{name: web, namespace: backends, port: 80}")+
 		s.route("UDPRoute", "shop", "udp", "udp", "", "{name: echo, namespace: backends, port: 53}"))
 	s.start(args...)
+	s.neighbours = gwtest.NewLoad(t) // it ends before what it asks does
 	for name, ask := range map[string]func() error{
 		"HTTP":                  httpClient(t.Context(), "http", "web.example.com", s.port, false),
 		"HTTP, one connection":  httpClient(t.Context(), "http", "web.example.com", s.port, true),
