@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,8 +94,10 @@ func (w *world) watchStatus(ctx context.Context, count int, ready chan<- struct{
 			}
 		}
 	}
-	return rightAt{err: fmt.Errorf("the status of %d routes is not right: the watch ended (%w)", pending, context.Cause(ctx))}
+	return rightAt{err: fmt.Errorf("the status of %d routes is not right: %w", pending, cmp.Or(context.Cause(ctx), errWatchEnded))}
 }
+
+var errWatchEnded = errors.New("the API server ended the watch")
 
 // isRight tells whether all is said of a route, and that it is served.
 func isRight(found *gatewayv1.HTTPRoute) bool {
