@@ -13,7 +13,8 @@ type Type string
 
 // The event types. Their payloads: the object for applied, baseline and
 // deleted (its last state, as far as it is known); [EpochOpened]; [Sync]
-// for both sync types; [Verdict]; [TimeReached]; [ActorObserved].
+// for both sync types; [Verdict]; [TimeReached]; [ActorObserved];
+// [PinnedRouting].
 const (
 	ObjectApplied  Type = "dev.rutter.object.applied"
 	ObjectDeleted  Type = "dev.rutter.object.deleted"
@@ -24,6 +25,7 @@ const (
 	TypeTime       Type = "dev.rutter.time.reached"
 	TypeVerdict    Type = "dev.rutter.verdict"
 	TypeActor      Type = "dev.rutter.actor.observed"
+	TypePinned     Type = "dev.rutter.routing.pinned"
 )
 
 // EnvelopeVersion is the version of the envelope that this build writes, in the

@@ -87,6 +87,15 @@ func samples() map[string]events.Event {
 		"actor.observed.deletion": event("actor/77e1", events.TypeActor, route, payload(events.ActorObserved{
 			User: "system:serviceaccount:ci:deploy", RequestUID: "77e1", Operation: "DELETE", UID: "6f1c", ResourceVersion: "57", Before: "ab12", DryRun: true,
 		})),
+		"object.applied.pin": event("4b1d/44", events.ObjectApplied, events.Key{Resource: events.RoutingPins, Namespace: "shop", Name: "gw"},
+			[]byte(`{"apiVersion":"rutter.dev/v1alpha1","kind":"RoutingPin","metadata":{"name":"gw","namespace":"shop","uid":"4b1d","resourceVersion":"44","generation":1},"spec":{"gatewayRef":{"name":"gw"},"version":"I/41","digest":"ab12","reason":"incident"}}`)),
+		"routing.pinned": event("pinned/ab12/0", events.TypePinned, events.Key{Resource: events.RoutingPins, Namespace: "shop", Name: "gw"}, payload(events.PinnedRouting{
+			Gateway: "shop/gw", Version: "I/41", Digest: "ab12", Parts: 1, Encoding: "zstd", Data: []byte("content"),
+			Secrets: []events.Key{{Resource: events.Secrets, Namespace: "shop", Name: "tls"}},
+		})),
+		"routing.pinned.problem": event("pinned/ab12/1", events.TypePinned, events.Key{Resource: events.RoutingPins, Namespace: "shop", Name: "gw"}, payload(events.PinnedRouting{
+			Gateway: "shop/gw", Version: "I/41", Digest: "ab12", Problem: &events.PinProblem{Reason: events.ReasonVersionNotKept, Message: "gone"},
+		})),
 		"verdict": event("verdict/ab12", events.TypeVerdict, route, payload(events.Verdict{
 			Gateway: "shop/gw", Type: "type.googleapis.com/envoy.config.cluster.v3.Cluster", Name: "shop/cart/8080", Digest: "ab12", Reason: "bad \"value\"",
 		})),

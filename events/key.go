@@ -38,6 +38,8 @@ const (
 	ClusterTrustBundles = "clustertrustbundles"
 	// RutterClasses are the parameters of GatewayClasses (rutter.dev).
 	RutterClasses = "rutterclasses"
+	// RoutingPins put a past version of the routing of a Gateway in force (rutter.dev).
+	RoutingPins = "routingpins"
 )
 
 // String is the key as ce-subject and people write it:

@@ -194,7 +194,7 @@ metadata: {name: ingest}
 rules:
 - {apiGroups: [gateway.networking.k8s.io], resources: ["*"], verbs: [get, list, watch]}
 - {apiGroups: [certificates.k8s.io], resources: [clustertrustbundles], verbs: [get, list, watch]}
-- {apiGroups: [rutter.dev], resources: [rutterclasses], verbs: [get, list, watch]}
+- {apiGroups: [rutter.dev], resources: [rutterclasses, routingpins], verbs: [get, list, watch]}
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}
 - {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}
 - {apiGroups: [""], resources: [%s], verbs: [get, list, watch]}

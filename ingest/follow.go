@@ -23,6 +23,7 @@ func (s *Service) follow(ctx context.Context) error {
 	defer watch.Wait()
 	defer stop()
 	watch.Go(func() { s.judge(watching, verdicts) })
+	watch.Go(func() { s.keepPinned(watching, s.pins, verdicts) })
 	for {
 		if err := s.step(ctx, from, verdicts); err != nil {
 			return err
@@ -30,11 +31,14 @@ func (s *Service) follow(ctx context.Context) error {
 	}
 }
 
-// step records the moments that have come, waits for the next changes, verdict, moment
-// or upkeep, and does it.
+// step records the moments that have come, asks for what RoutingPins name, waits for the
+// next changes, verdict, moment or upkeep, and does it.
 func (s *Service) step(ctx context.Context, from source, verdicts *inbox) error {
 	if err := s.append(ctx, s.events, s.moments()...); err != nil {
 		return err
+	}
+	if s.Snapshots != nil {
+		s.pins.ask(s.events.index)
 	}
 	due, cancel := context.WithDeadline(ctx, s.upkeepAt)
 	defer cancel()

@@ -66,6 +66,9 @@ func (c *clusterOrigin) open(_ context.Context, s *Service) (source, error) {
 			wanted = append(wanted, key)
 		}
 	}
+	for _, pin := range s.recorder.Keys(events.RoutingPins) {
+		wanted = append(wanted, pin.References...)
+	}
 	return &clusterSource{s: s, Reader: kube.Open(kube.Config{
 		Client: c.client, ClusterUID: s.clusterUID, RelistAfter: c.config.Kubernetes.RelistAfter, Logger: s.Logger,
 		Dropped: s.metrics.dropped, Watching: s.metrics.watching,

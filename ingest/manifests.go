@@ -30,7 +30,7 @@ func openManifests(c manifests.Config) (manifestReader, error) { return manifest
 func (d manifestOrigin) resources() []string {
 	return []string{
 		events.RutterClasses, events.GatewayClasses, events.Gateways, events.ListenerSets,
-		events.HTTPRoutes, events.GRPCRoutes, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes, events.ReferenceGrants, events.BackendTLSPolicies, events.Services,
+		events.HTTPRoutes, events.GRPCRoutes, events.TLSRoutes, events.TCPRoutes, events.UDPRoutes, events.ReferenceGrants, events.BackendTLSPolicies, events.RoutingPins, events.Services,
 		events.Secrets, events.ConfigMaps, events.ClusterTrustBundles, events.Namespaces, events.EndpointSlices,
 	}
 }

@@ -82,7 +82,7 @@ func (s *Service) judge(ctx context.Context, to *inbox) {
 	}
 }
 
-// inbox holds verdicts until the goroutine that records comes by, and calls it.
+// inbox holds verdicts, and what RoutingPins name, until the goroutine that records comes by, and calls it.
 type inbox struct {
 	mu        sync.Mutex
 	pending   []events.Event

@@ -90,7 +90,7 @@ func (s *shelf) put(text string) {
 	s.t.Helper()
 	resources := map[string]string{
 		"HTTPRoute": events.HTTPRoutes, "EndpointSlice": events.EndpointSlices, "Gateway": events.Gateways, "Secret": events.Secrets,
-		"GatewayClass": events.GatewayClasses,
+		"GatewayClass": events.GatewayClasses, "RoutingPin": events.RoutingPins,
 	}
 	s.change(func() {
 		for _, o := range gwtest.Objects(s.t, text) {

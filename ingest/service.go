@@ -37,7 +37,12 @@ type Config struct {
 	Receipts events.Stream
 	// Actors is where it is seen who asks for changes; nil for nowhere.
 	Actors *Actors
-	Bucket events.Bucket
+	// Snapshots is what was published, and Versions its checkpoints
+	// (routing.CheckpointBucket), where the routing is found that a RoutingPin names; nil
+	// for none, and RoutingPins are then left waiting.
+	Snapshots events.Stream
+	Versions  events.Bucket
+	Bucket    events.Bucket
 	// Folded is up to which sequence of EVENTS those who fold it have a checkpoint.
 	// Where retention has removed more than that, everything is recorded again. Nil
 	// where nobody folds.
@@ -124,6 +129,7 @@ type Service struct {
 	lists             *lists
 	hold              *hold
 	tooLarge          *tooLarge
+	pins              *pins
 	upkeepAt          time.Time
 
 	mu       sync.Mutex
@@ -223,7 +229,7 @@ func (s *Service) open(ctx context.Context) error {
 		Cluster: s.Cluster, Sealer: s.sealer, Now: s.Now, Events: s.events.index, Endpoints: s.endpoints.index, Dropped: s.metrics.dropped,
 	}
 	s.lists = newLists(s.Settings.Resources, s.events.index.Unrecorded(s.Settings.Resources))
-	s.hold, s.tooLarge = newHold(s), newTooLarge(s)
+	s.hold, s.tooLarge, s.pins = newHold(s), newTooLarge(s), newPins()
 	s.upkeepAt = time.Now().Add(s.Upkeep)
 	s.setReady(s.lists.waitsFor())
 	return nil

@@ -15,9 +15,9 @@ import (
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
 )
 
-func definition(t *testing.T) *apiextensionsv1.CustomResourceDefinition {
+func definition(t *testing.T, plural string) *apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
-	text, err := os.ReadFile("../../deploy/helm/rutter/crds/rutter.dev_rutterclasses.yaml")
+	text, err := os.ReadFile("../../deploy/helm/rutter/crds/rutter.dev_" + plural + ".yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,12 +29,14 @@ func definition(t *testing.T) *apiextensionsv1.CustomResourceDefinition {
 }
 
 func TestTheSchemaHasExactlyTheFieldsOfTheType(t *testing.T) {
-	crd := definition(t)
-	if crd.Spec.Group != v1alpha1.GroupName || crd.Spec.Names.Kind != v1alpha1.Kind || len(crd.Spec.Versions) != 1 || crd.Spec.Versions[0].Name != v1alpha1.Version {
-		t.Errorf("the definition is of %s/%s", crd.Spec.Group, crd.Spec.Names.Kind)
+	for kind, spec := range map[string]reflect.Type{v1alpha1.Kind: reflect.TypeFor[v1alpha1.RutterClassSpec](), v1alpha1.KindPin: reflect.TypeFor[v1alpha1.RoutingPinSpec]()} {
+		crd := definition(t, map[string]string{v1alpha1.Kind: "rutterclasses", v1alpha1.KindPin: "routingpins"}[kind])
+		if crd.Spec.Group != v1alpha1.GroupName || crd.Spec.Names.Kind != kind || len(crd.Spec.Versions) != 1 || crd.Spec.Versions[0].Name != v1alpha1.Version {
+			t.Errorf("the definition is of %s/%s", crd.Spec.Group, crd.Spec.Names.Kind)
+		}
+		schema := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+		agree(t, kind+".spec", spec, &schema)
 	}
-	schema := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
-	agree(t, "spec", reflect.TypeFor[v1alpha1.RutterClassSpec](), &schema)
 }
 
 // agree holds a type against a schema: the fields, which of them are required, and

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest"
 	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/internal/tlsdir"
@@ -134,6 +135,10 @@ func runIngest(ctx context.Context, p *process.Process, s *process.Session, c in
 	}
 	c.Cluster, c.Holder = p.Cluster, p.Name
 	c.Events, c.Endpoints, c.Receipts = s.Streams[events.StreamEvents], s.Streams[events.StreamEndpoints], s.Streams[events.StreamReceipts]
+	c.Snapshots = s.Streams[events.StreamSnapshots]
+	if c.Versions, err = s.Log.Bucket(ctx, routing.CheckpointBucket); err != nil {
+		return err
+	}
 	c.Folded = func(ctx context.Context, info events.StreamInfo) (uint64, error) {
 		return projector.Covered(ctx, folds, info)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // A checkpoint is the stored form of a whole state: a JSON object of what head
-// has, and then the lists objects and verdicts. It is large, so that it is written
+// has, and then the lists objects, verdicts and pinned. It is large, so that it is written
 // and read one object at a time.
 type head struct {
 	Format   int             `json:"format"`
@@ -93,6 +93,12 @@ func (s *State) write(out io.Writer, change func(events.Key, []byte) []byte) err
 		}
 		w.Add(json.RawMessage(events.KeylessVerdict(data)))
 	}
+	if len(s.kept)+len(s.coming) > 0 {
+		w.List("pinned")
+	}
+	for _, part := range s.keptParts() {
+		w.Add(part)
+	}
 	return w.End()
 }
 
@@ -107,6 +113,8 @@ func (s *State) Read(d *json.Decoder) error {
 			return routing.Items(d, func() error { return fresh.readObject(d) })
 		case "verdicts":
 			return routing.Items(d, func() error { return fresh.readVerdict(d) })
+		case "pinned":
+			return routing.Items(d, func() error { return fresh.readPinned(d) })
 		}
 		var value json.RawMessage
 		err := d.Decode(&value)

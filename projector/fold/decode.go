@@ -23,6 +23,8 @@ func (o *Object) decode(data []byte) error {
 		return decodeAs[gatewayv1.GatewayClass](o, data)
 	case events.RutterClasses:
 		return decodeTo(o, data, func(c *v1alpha1.RutterClass) *v1alpha1.RutterClassSpec { return new(c.Spec) })
+	case events.RoutingPins:
+		return decodeTo(o, data, readPin)
 	case events.Gateways:
 		return decodeAs[gatewayv1.Gateway](o, data)
 	case events.ListenerSets:

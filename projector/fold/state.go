@@ -49,6 +49,9 @@ type State struct {
 	reached  map[events.Key]time.Time
 	verdicts map[VerdictKey]events.Verdict
 	refused  []VerdictKey // the keys of verdicts, oldest first
+	// kept is what RoutingPins put in force, coming the parts of what is not whole yet.
+	kept   map[events.Key]*Kept
+	coming map[events.Key][]events.PinnedRouting
 }
 
 // Object is one object as it is in force.
@@ -99,6 +102,8 @@ func NewState(incarnation string) *State {
 		objects:  map[string]map[events.Key]*Object{},
 		reached:  map[events.Key]time.Time{},
 		verdicts: map[VerdictKey]events.Verdict{},
+		kept:     map[events.Key]*Kept{},
+		coming:   map[events.Key][]events.PinnedRouting{},
 	}
 }
 
@@ -121,6 +126,9 @@ func (s *State) Keep(content Content) {
 		for _, o := range byKey { //determinism: each object by itself
 			o.keep(content)
 		}
+	}
+	for _, k := range s.kept { //determinism: each by itself
+		k.keep(content)
 	}
 }
 
@@ -215,6 +223,8 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 	case events.ObjectDeleted:
 		delete(s.objects[e.Key.Resource], e.Key)
 		delete(s.reached, e.Key)
+		delete(s.kept, e.Key)
+		delete(s.coming, e.Key)
 		return []events.Key{e.Key}, nil
 	case events.TypeEpoch:
 		return s.openEpoch(e)
@@ -235,6 +245,8 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 		return []events.Key{e.Key}, nil
 	case events.TypeTime:
 		return s.reach(e)
+	case events.TypePinned:
+		return s.keepRouting(e)
 	default:
 		return nil, fmt.Errorf("%w; use the release that wrote it, or a newer one", ErrUnknownType)
 	}

@@ -67,6 +67,7 @@ func New(t testing.TB) *Server {
 		s.Install(plural, "v1.7.0")
 	}
 	s.install("rutterclasses", "rutter.dev", "v1alpha1", "{}")
+	s.install("routingpins", "rutter.dev", "v1alpha1", "{}")
 	return s
 }
 

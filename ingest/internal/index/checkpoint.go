@@ -104,8 +104,12 @@ func (x *Index) skip(lost uint64) {
 
 // RecordAgain asks to record every object again.
 func (x *Index) RecordAgain() {
-	for _, e := range x.Entries {
+	for key, e := range x.Entries {
 		e.Again = true
+		if e.Pin != nil {
+			e.Pin.Kept = false
+			x.noteAsked(key)
+		}
 	}
 }
 
@@ -155,6 +159,7 @@ func (x *Index) read(d *json.Decoder, first uint64) error {
 			key, err := events.ParseKey(text)
 			x.Entries[key] = e
 			x.schedule.set(key, e.Moments)
+			x.noteAsked(key)
 			return err
 		})
 	})

@@ -53,6 +53,8 @@ type Entry struct {
 	// Moments are those on which the object depends and that have not come yet, as far
 	// as the log says.
 	Moments []time.Time `json:"moments,omitempty"`
+	// Pin is what a RoutingPin asks for.
+	Pin *Pin `json:"pin,omitempty"`
 	// Again asks to record the object again even where it says the same.
 	Again bool `json:"again,omitempty"`
 }
@@ -79,6 +81,7 @@ type Index struct {
 	Listed map[string]bool
 
 	schedule schedule
+	asking   map[events.Key]struct{} // RoutingPins, see Asked
 }
 
 // New is the index before the first message.
@@ -109,6 +112,8 @@ func (x *Index) Apply(e events.Event) error {
 		return x.openEpoch(e)
 	case events.TypeTime:
 		return x.reach(e)
+	case events.TypePinned:
+		return x.keepRouting(e)
 	case events.TypeSyncStart:
 		if e.Key == events.SyncKey(events.EndpointSlices) {
 			x.Begun = Mark{Sequence: e.Sequence, Time: e.Time}
@@ -153,6 +158,7 @@ func (x *Index) applyObject(e events.Event) error {
 	if e.Type == events.ObjectDeleted {
 		delete(x.Entries, e.Key)
 		x.schedule.set(e.Key, nil)
+		x.noteAsked(e.Key)
 		return nil
 	}
 	entry, err := newEntry(e, object, metadata)
@@ -166,7 +172,9 @@ func (x *Index) applyObject(e events.Event) error {
 		}
 		x.schedule.set(e.Key, entry.Moments)
 	}
+	entry.carryPin(x.Entries[e.Key])
 	x.Entries[e.Key] = entry
+	x.noteAsked(e.Key)
 	return nil
 }
 
@@ -192,6 +200,7 @@ func newEntry(e events.Event, object, metadata map[string]any) (*Entry, error) {
 	if e.Key.Resource == events.GatewayClasses {
 		entry.Object = object
 	}
+	entry.setPin(e)
 	return entry, nil
 }
 

@@ -67,6 +67,10 @@ func kinds() []kind {
 			GroupKind: schema.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.Kind},
 			resource:  events.RutterClasses, version: v1alpha1.Version, custom: true,
 		},
+		{
+			GroupKind: schema.GroupKind{Group: v1alpha1.GroupName, Kind: v1alpha1.KindPin},
+			resource:  events.RoutingPins, version: v1alpha1.Version, custom: true, optional: true,
+		},
 		core("Service", events.Services),
 		fetched(core("Secret", events.Secrets)),
 		fetched(core("ConfigMap", events.ConfigMaps)),
@@ -114,5 +118,5 @@ func kindOf(resource string) (kind, bool) {
 // Rutter.
 func isDefinition(key events.Key) bool {
 	return key.Resource == events.CustomResourceDefinitions &&
-		(strings.HasSuffix(key.Name, "."+gatewayv1.GroupName) || key.Name == events.RutterClasses+"."+v1alpha1.GroupName)
+		(strings.HasSuffix(key.Name, "."+gatewayv1.GroupName) || strings.HasSuffix(key.Name, "."+v1alpha1.GroupName))
 }

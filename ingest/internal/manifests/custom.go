@@ -32,7 +32,7 @@ import (
 
 // To support another kind, add its plural name here and run go generate.
 //
-//go:generate go run ./crdgen backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets referencegrants rutterclasses tcproutes tlsroutes udproutes
+//go:generate go run ./crdgen backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets referencegrants routingpins rutterclasses tcproutes tlsroutes udproutes
 
 //go:embed crds/*.yaml
 var definitions embed.FS

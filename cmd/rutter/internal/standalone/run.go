@@ -186,6 +186,7 @@ func (r *run) ingest(ctx context.Context) error {
 		},
 		Events: r.streams[events.StreamEvents], Endpoints: r.streams[events.StreamEndpoints],
 		Receipts: r.streams[events.StreamReceipts], Bucket: r.buckets[ingest.IndexBucket],
+		Snapshots: r.streams[events.StreamSnapshots], Versions: r.buckets[routing.CheckpointBucket],
 		Folded: func(ctx context.Context, info events.StreamInfo) (uint64, error) {
 			return projector.Covered(ctx, r.buckets[projector.FoldBucket], info)
 		},

@@ -45,7 +45,7 @@ func run(plurals []string) error {
 // definitionOf is the file with the definition of a resource.
 func definitionOf(plural string) (string, error) {
 	module, file := "sigs.k8s.io/gateway-api", filepath.Join("config", "crd", "experimental", "gateway.networking.k8s.io_"+plural+".yaml")
-	if plural == events.RutterClasses {
+	if plural == events.RutterClasses || plural == events.RoutingPins {
 		module, file = "github.com/rutter-gateway/rutter", filepath.Join("deploy", "helm", "rutter", "crds", "rutter.dev_"+plural+".yaml")
 	}
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
