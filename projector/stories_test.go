@@ -22,7 +22,9 @@ import (
 // TestStories tells what objects come to: each archive has objects.yaml, in the
 // order in which they were recorded (one second apart; an object that says
 // "deleted: true" was deleted, and one that says "reached" depends on that moment,
-// which has come), and the routing and the verdicts after the last.
+// which has come), and the routing and the verdicts after the last. A RoutingPin with
+// "at: n" names what was published for its Gateway at the event n, and what ingest would
+// record of that follows it, or "problem".
 // In one whose name begins with "provisioned" Envoys are, and with
 // "provisioned-dual-stack" they listen on both families.
 // Both layouts must give the same.
@@ -78,6 +80,7 @@ func publish(t *testing.T, objects []map[string]any, settings events.Settings, l
 	e := replay.New("story")
 	state := routing.NewState()
 	var sequence uint64
+	published := map[uint64]*routing.Snapshot{}
 	fold := func(kind events.Type, key events.Key, payload any) {
 		sequence++
 		data, err := json.Marshal(payload)
@@ -88,6 +91,9 @@ func publish(t *testing.T, objects []map[string]any, settings events.Settings, l
 		}
 		if problems := e.Problems(); len(problems) > 0 {
 			t.Fatal(problems)
+		}
+		if pinned := routing.Pinned(state, "default/gw"); pinned != nil {
+			published[sequence] = pinned
 		}
 	}
 	fold(events.TypeEpoch, events.EpochKey(events.StreamEvents), events.EpochOpened{Epoch: 1, Holder: "story", Settings: &settings})
@@ -116,7 +122,24 @@ func publish(t *testing.T, objects []map[string]any, settings events.Settings, l
 		if metadata["creationTimestamp"] == nil {
 			metadata["creationTimestamp"] = storyTime(1).Format(time.RFC3339)
 		}
+		if key.Resource != events.RoutingPins {
+			fold(events.ObjectApplied, key, o)
+			continue
+		}
+		content := published[uint64(o["at"].(int64))]
+		head := events.PinnedRouting{Gateway: content.Gateways[0].Gateway, Version: content.Version.String(), Digest: content.Gateways[0].Digest.String()}
+		o["spec"] = map[string]any{"gatewayRef": map[string]any{"name": "gw"}, "version": head.Version, "digest": head.Digest, "reason": o["reason"]}
 		fold(events.ObjectApplied, key, o)
+		if why, ok := o["problem"].(string); ok {
+			head.Problem = &events.PinProblem{Reason: events.ReasonVersionNotKept, Message: why}
+			fold(events.TypePinned, key, head)
+		} else if o["read"] != false {
+			parts, err := routing.EncodePinned(head, content, 20<<10) // several
+			must(t, err)
+			for _, part := range parts {
+				fold(events.TypePinned, key, part)
+			}
+		}
 	}
 	return state
 }

@@ -52,6 +52,15 @@ func (v Verdict) Digest() Digest {
 // known as it is now.
 const ConditionSynced = "rutter.dev/Synced"
 
+// ConditionProgrammed on a parent of a route says whether the Envoys of the Gateway run
+// this generation of the route. The Gateway API has Programmed for Gateways and listeners
+// only. It is in a verdict only where it cannot be.
+const ConditionProgrammed = "rutter.dev/Programmed"
+
+// ConditionPinned on a Gateway for which there is a RoutingPin says whether a past version
+// of its routing is in force.
+const ConditionPinned = "rutter.dev/Pinned"
+
 // ConditionCertificateWarning on a listener says, where it is True, that clients may
 // refuse what is served: certificates that are expired, not yet valid, weak, or for
 // other names. The Gateway API has no condition for that.

@@ -31,6 +31,7 @@ const (
 	KindScope     = "scope"     // Name is chain/hostname, or chain/* for all wildcard hosts
 	KindCluster   = "cluster"   // Name is that of the cluster
 	KindSecret    = "secret"    // Name is that of the secret
+	KindPinned    = "pinned"    // Name is the type and the name of a resource, with a space in between
 )
 
 // Tables is what the package reads. Nil means that there is no such thing (any more).
@@ -41,6 +42,8 @@ type Tables interface {
 	Hosts(gateway, chain string) []*route.Host
 	Cluster(id route.ClusterID) *route.Cluster
 	Secret(id route.SecretID) *route.Secret
+	// Pin is what is in force for a Gateway in the place of all that, but for secrets.
+	Pin(gateway string) *route.Pin
 }
 
 // OutputID names what is recomputed as a whole.
@@ -63,7 +66,8 @@ type Output struct {
 }
 
 // Resources builds every output that a change touches, each once: Gateways in
-// the order given, then hosts, clusters and secrets.
+// the order given, then hosts, clusters and secrets, and what is pinned. While a Gateway
+// is pinned its other outputs are empty, but for the secrets that the pin needs.
 //
 // A chain is touched by its Gateway and by each of its hosts. One that ceases to
 // exist is in no table any more, so a change must name a host of it; HostID
@@ -89,6 +93,9 @@ func Resources(t Tables, c route.Change) []Output {
 	}
 	for _, id := range c.Secrets {
 		b.add(OutputID{id.Gateway, KindSecret, id.Name}, b.secret)
+	}
+	for _, name := range c.Pins {
+		b.pinned(name)
 	}
 	return b.outputs
 }
@@ -121,6 +128,9 @@ func (b *builder) add(id OutputID, build func(OutputID) ([]routing.Resource, err
 		return
 	}
 	b.done[id] = true
+	if pin := b.tables.Pin(id.Gateway); pin != nil {
+		build = b.underPin(pin)
+	}
 	resources, err := build(id)
 	out := Output{ID: id, Resources: resources}
 	if err != nil {

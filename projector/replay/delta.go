@@ -90,6 +90,13 @@ type delta struct {
 	gateways map[string]*gatewayDelta
 	verdicts []routing.Verdict
 	gone     []events.Key
+	// stale is what outputs have no more; another may have it now.
+	stale []staleResource
+}
+
+type staleResource struct {
+	gateway string
+	name    routing.ResourceName
 }
 
 type gatewayDelta struct {
@@ -143,6 +150,14 @@ func (d *delta) set(gateway string, r routing.Resource) {
 		}
 	}
 	pg.resources[r.ResourceName] = next
+}
+
+// removeStale comes after all that is set: so what one output took over from another is
+// no change where it stays the same.
+func (d *delta) removeStale() {
+	for _, r := range d.stale {
+		d.remove(r.gateway, r.name)
+	}
 }
 
 // remove takes a resource away, unless another output set it in this delta.

@@ -99,19 +99,21 @@ func (e *Engine) Project() *routing.Snapshot {
 	e.took.Route = time.Since(started)
 	e.addRefused(&change)
 	d := newDelta(e.published)
-	for _, name := range change.Gateways {
+	for _, name := range slices.Concat(change.Gateways, change.Pins) {
 		d.setServed(name, e.serves(name))
 	}
 	retell := map[events.Key]bool{}
 	started = time.Now()
-	resources := envoy.Resources(e.tables, change)
+	outputs := envoy.Resources(e.tables, change)
 	e.took.Envoy = time.Since(started)
-	for _, out := range resources {
+	outputs = append(outputs, e.unpinned(change.Pins, outputs)...)
+	for _, out := range outputs {
 		if out.Problem != "" {
 			e.problems = append(e.problems, fmt.Sprintf("gateway %s: of %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
 		}
 		e.take(d, out, retell)
 	}
+	d.removeStale()
 	for _, name := range change.Infrastructures {
 		d.setInfrastructure(name, e.tables.Infrastructure(name))
 	}
@@ -147,7 +149,7 @@ func (e *Engine) Project() *routing.Snapshot {
 // serves tells whether a Gateway has anything to do with Envoys: something that they
 // listen on, or Envoys that are to be there.
 func (e *Engine) serves(gateway string) bool {
-	return e.tables.Gateway(gateway) != nil || e.tables.Infrastructure(gateway) != nil
+	return e.tables.Gateway(gateway) != nil || e.tables.Infrastructure(gateway) != nil || e.tables.Pin(gateway) != nil
 }
 
 // takeCauses are the events since what was published last; those before it have
@@ -190,7 +192,7 @@ func (e *Engine) take(d *delta, out envoy.Output, retell map[events.Key]bool) {
 	e.setExcluded(out.ID, excluded, retell)
 	for _, name := range before {
 		if !slices.Contains(names, name) {
-			d.remove(out.ID.Gateway, name)
+			d.stale = append(d.stale, staleResource{out.ID.Gateway, name})
 		}
 	}
 	if len(names) == 0 {
@@ -198,6 +200,25 @@ func (e *Engine) take(d *delta, out envoy.Output, retell map[events.Key]bool) {
 	} else {
 		e.outputs[out.ID] = names
 	}
+}
+
+// unpinned are the outputs of what was pinned on Gateways and is no more, as empty ones;
+// outputs are those that there are.
+func (e *Engine) unpinned(gateways []string, outputs []envoy.Output) []envoy.Output {
+	if len(gateways) == 0 {
+		return nil
+	}
+	stays := map[envoy.OutputID]bool{}
+	for _, out := range outputs {
+		stays[out.ID] = true
+	}
+	var gone []envoy.Output
+	for id := range e.outputs {
+		if id.Kind == envoy.KindPinned && slices.Contains(gateways, id.Gateway) && !stays[id] {
+			gone = append(gone, envoy.Output{ID: id})
+		}
+	}
+	return gone
 }
 
 // Content is the digests of the present projection, for comparison.

@@ -3,6 +3,11 @@ package replay_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -15,13 +20,153 @@ import (
 // histories is how many random histories a property is tried on.
 const histories = 60
 
+// steps is how long a history is at least.
+const steps = 90
+
+// record is a random history in which Gateways are pinned and unpinned now and then, to
+// what was published of them one step earlier or long ago.
 func record(seed uint64) []events.Event {
-	h := gwtest.NewHistory(seed)
-	list := make([]events.Event, 0, 60)
-	for range 60 {
-		list = append(list, h.Next())
+	h, rng := gwtest.NewHistory(seed), rand.New(rand.NewPCG(seed, 1))
+	e, state := replay.New("test"), routing.NewState()
+	var list []events.Event
+	var past []*routing.Snapshot
+	add := func(ev events.Event) {
+		ev.Sequence = uint64(len(list) + 1)
+		list = append(list, ev)
+		if err := e.Fold(ev); err != nil {
+			panic(err)
+		}
+		if snap := e.Project(); snap != nil {
+			if err := state.Apply(snap); err != nil {
+				panic(err)
+			}
+		}
+	}
+	for len(list) < steps {
+		add(h.Next())
+		if len(list) == 1 {
+			for _, ev := range across(list[0]) {
+				add(ev)
+			}
+		}
+		if rng.IntN(100) < 15 {
+			add(grant(rng, list[len(list)-1]))
+		}
+		for _, name := range slices.Sorted(maps.Keys(state.Gateways)) {
+			past = append(past, routing.Pinned(state, name))
+		}
+		if len(past) == 0 || rng.IntN(100) >= 12 {
+			continue
+		}
+		from := past[len(past)-1]
+		for range 4 { // mostly one with much in it
+			if other := past[rng.IntN(len(past))]; len(other.Gateways[0].Changed) > len(from.Gateways[0].Changed) {
+				from = other
+			}
+		}
+		for _, ev := range pin(rng, list[len(list)-1], from) {
+			add(ev)
+		}
 	}
 	return list
+}
+
+// across is a Gateway with a route to another namespace.
+func across(last events.Event) []events.Event {
+	var out []events.Event
+	for _, o := range []struct{ resource, namespace, name, spec string }{
+		{events.GatewayClasses, "", "ours", `{"controllerName":"rutter.dev/gateway-controller"}`},
+		{events.Gateways, "a", "fixed", `{"gatewayClassName":"ours","listeners":[{"name":"http","port":8080,"protocol":"HTTP"}]}`},
+		{events.Services, "b", "fixed", `{"ports":[{"port":80}]}`},
+		{events.HTTPRoutes, "a", "fixed", `{"parentRefs":[{"name":"fixed"}],"rules":[{"backendRefs":[{"name":"fixed","namespace":"b","port":80}]}]}`},
+	} {
+		out = append(out, events.Event{
+			Type: events.ObjectApplied, Key: events.Key{Resource: o.resource, Namespace: o.namespace, Name: o.name}, ID: o.resource, Time: last.Time,
+			Data: fmt.Appendf(nil, `{"metadata":{"name":%q,"namespace":%q,"uid":%q,"generation":1},"spec":%s}`, o.name, o.namespace, o.resource, o.spec),
+		})
+	}
+	return out
+}
+
+// grant permits routes of a to use Services of b, or the other way round, or revokes that.
+func grant(rng *rand.Rand, last events.Event) events.Event {
+	from, to := "a", "b"
+	if rng.IntN(2) == 0 {
+		from, to = to, from
+	}
+	out := events.Event{
+		Type: events.ObjectApplied, Key: events.Key{Resource: events.ReferenceGrants, Namespace: to, Name: "routes"}, ID: fmt.Sprint(rng.Uint64()), Time: last.Time,
+		Data: fmt.Appendf(nil, `{"metadata":{"name":"routes","namespace":%q,"uid":"g"},"spec":{"from":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute","namespace":%q},
+			{"group":"gateway.networking.k8s.io","kind":"UDPRoute","namespace":%[2]q},{"group":"gateway.networking.k8s.io","kind":"TLSRoute","namespace":%[2]q}],"to":[{"group":"","kind":"Service"}]}}`, to, from),
+	}
+	if rng.IntN(3) == 0 {
+		out.Type, out.Data = events.ObjectDeleted, []byte(`{}`)
+	}
+	return out
+}
+
+// pin pins or unpins a Gateway; what ingest records of it may be missing, or come later.
+func pin(rng *rand.Rand, last events.Event, from *routing.Snapshot) []events.Event {
+	gateway := from.Gateways[0].Gateway
+	namespace, name, _ := strings.Cut(gateway, "/")
+	key := events.Key{Resource: events.RoutingPins, Namespace: namespace, Name: fmt.Sprint("pin", rng.IntN(2))}
+	event := func(kind events.Type, payload any) events.Event {
+		data, _ := json.Marshal(payload)
+		return events.Event{Type: kind, Key: key, ID: fmt.Sprint(rng.Uint64()), Time: last.Time, Data: data}
+	}
+	if rng.IntN(4) == 0 {
+		return []events.Event{event(events.ObjectDeleted, map[string]any{})}
+	}
+	head := events.PinnedRouting{Gateway: gateway, Version: from.Version.String(), Digest: from.Gateways[0].Digest.String()}
+	out := []events.Event{event(events.ObjectApplied, map[string]any{
+		"metadata": map[string]any{"name": key.Name, "namespace": namespace, "uid": key.String(), "generation": rng.IntN(3), "creationTimestamp": last.Time},
+		"spec":     map[string]any{"gatewayRef": map[string]any{"name": name}, "version": head.Version, "digest": head.Digest},
+	})}
+	switch rng.IntN(8) {
+	case 0:
+		return out
+	case 1:
+		head.Problem = &events.PinProblem{Reason: events.ReasonVersionNotKept, Message: "Gone."}
+		return append(out, event(events.TypePinned, head))
+	}
+	parts, err := routing.EncodePinned(head, from, 18<<10)
+	if err != nil {
+		panic(err)
+	}
+	for _, part := range parts {
+		out = append(out, event(events.TypePinned, part))
+	}
+	return out
+}
+
+// The histories would prove nothing of pins if none was ever in force.
+func TestHistoriesHavePinsInForce(t *testing.T) {
+	pinned, refused, served, denied := 0, 0, 0, 0
+	for seed := range uint64(histories) {
+		e, published := replay.New("test"), routing.NewState()
+		for _, ev := range record(seed) {
+			project(t, e, []events.Event{ev}, 1, published)
+			for key, v := range published.Verdicts {
+				if key.Resource == events.RoutingPins && strings.Contains(v.Conditions[0].Message, "no ReferenceGrant permits any more") {
+					denied++
+				}
+				switch i := slices.IndexFunc(v.Conditions, func(c routing.Condition) bool { return c.Type == routing.ConditionPinned }); {
+				case key.Resource != events.Gateways || i < 0:
+				case v.Conditions[i].Status == "True":
+					pinned++
+					if g := published.Gateways[key.Namespace+"/"+key.Name]; g != nil && len(g.Resources) > 3 {
+						served++
+					}
+				default:
+					refused++
+				}
+			}
+		}
+	}
+	t.Logf("Gateways were pinned after %d events, with routes after %d, some denied after %d; pins were refused after %d", pinned, served, denied, refused)
+	if pinned < 100 || served < 50 || denied < 10 || refused < 50 {
+		t.Error("that is too few")
+	}
 }
 
 func must(t *testing.T, err error) {

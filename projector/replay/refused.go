@@ -73,6 +73,8 @@ func (e *Engine) addRefused(c *route.Change) {
 	}
 	e.judged = nil
 	slices.Sort(c.Gateways)
+	slices.Sort(c.Pins)
+	c.Pins = slices.Compact(c.Pins)
 }
 
 // addOutput adds to a change what makes package envoy build an output again.
@@ -87,6 +89,8 @@ func addOutput(c *route.Change, id envoy.OutputID) {
 		c.Hosts = append(c.Hosts, route.HostID{Gateway: id.Gateway, Chain: chain, Hostname: hostname})
 	case envoy.KindCluster:
 		c.Clusters = append(c.Clusters, route.ClusterID{Gateway: id.Gateway, Name: id.Name})
+	case envoy.KindPinned:
+		c.Pins = append(c.Pins, id.Gateway)
 	case envoy.KindSecret:
 		c.Secrets = append(c.Secrets, route.SecretID{Gateway: id.Gateway, Name: id.Name})
 	}

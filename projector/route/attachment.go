@@ -61,7 +61,11 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 		if p.ok() {
 			p = resolvedRules.invalid()
 		}
-		parents = append(parents, routing.ParentVerdict{Ref: parentRef(ref), Gateway: to.gateway, Conditions: resolvedRules.conditions(p)})
+		conditions := resolvedRules.conditions(p)
+		if pin := r.pin(to.gateway); p.ok() && pin.waits(spec.object.Since, r.state.Version.Incarnation) {
+			conditions = append(conditions, pin.waiting())
+		}
+		parents = append(parents, routing.ParentVerdict{Ref: parentRef(ref), Gateway: to.gateway, Conditions: conditions})
 	}
 	if resolvedRules == nil {
 		return a

@@ -23,6 +23,9 @@ func (t *Tables) Build(s *fold.State, dirty []events.Key) Change {
 			b.recompute(v)
 		}
 	}
+	for _, gateway := range b.switched {
+		b.addAll(gateway)
+	}
 	return b.change.normalised()
 }
 
@@ -31,6 +34,8 @@ type builder struct {
 	t      *Tables
 	state  *fold.State
 	change Change
+	// switched are the Gateways for which a pin came or went.
+	switched []string
 }
 
 // seed marks what a changed key leads to: the output of the object itself and
@@ -46,6 +51,8 @@ func (b *builder) seed(key events.Key) {
 		g.mark(policyOf(key))
 	case events.ListenerSets:
 		g.mark(listenerSetOf(key))
+	case events.RoutingPins:
+		b.indexPin(key)
 	case events.ReferenceGrants:
 		b.indexGrant(key)
 		g.touch(node{layer: grantsNode, a: key.Namespace})
@@ -97,6 +104,8 @@ func (b *builder) recompute(v *vertex) {
 	case gatewayNode:
 		r.own = objectOf(gatewayKey(n.a))
 		b.setGateway(n, t.computeGateway(r, n.a))
+	case pinNode:
+		b.setPins(n.a, t.computePins(r, n.a))
 	case listenerSetNode:
 		key := events.Key{Resource: events.ListenerSets, Namespace: n.a, Name: n.b}
 		r.own = objectOf(key)

@@ -11,6 +11,8 @@ import (
 // Each list is sorted and without duplicates.
 type Change struct {
 	Gateways []string
+	// Pins are of Gateways: what a RoutingPin has in force changed.
+	Pins []string
 	// Infrastructures are of Gateways.
 	Infrastructures []string
 	Hosts           []HostID
@@ -21,12 +23,14 @@ type Change struct {
 
 // Empty tells whether nothing changed.
 func (c Change) Empty() bool {
-	return len(c.Gateways)+len(c.Infrastructures)+len(c.Hosts)+len(c.Clusters)+len(c.Secrets)+len(c.Verdicts) == 0
+	return len(c.Gateways)+len(c.Pins)+len(c.Infrastructures)+len(c.Hosts)+len(c.Clusters)+len(c.Secrets)+len(c.Verdicts) == 0
 }
 
 func (c Change) normalised() Change {
 	slices.Sort(c.Gateways)
 	c.Gateways = slices.Compact(c.Gateways)
+	slices.Sort(c.Pins)
+	c.Pins = slices.Compact(c.Pins)
 	slices.Sort(c.Infrastructures)
 	c.Infrastructures = slices.Compact(c.Infrastructures)
 	sortCompact(&c.Hosts, func(a, b HostID) int {

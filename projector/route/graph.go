@@ -20,6 +20,7 @@ const (
 	classNode                    // GatewayClass
 	policyNode                   // BackendTLSPolicy
 	gatewayNode                  // Gateway by itself
+	pinNode                      // the RoutingPins of a Gateway
 	listenerSetNode              // ListenerSet by itself
 	setsNode                     // leaf of mergedNode: the ListenerSets of a Gateway
 	mergedNode                   // the listeners of a Gateway and of its ListenerSets

@@ -55,7 +55,7 @@ func (t *Tables) computeMerged(r *reader, name string) *merged {
 	if allowedFrom(g.spec.AllowedListeners) != gatewayv1.NamespacesFromNone {
 		m.parents[0].verdict.AttachedListenerSets = &attached
 	}
-	m.infrastructure = withPorts(g.infrastructure, ofSets)
+	m.infrastructure = withPinnedPorts(withPorts(g.infrastructure, ofSets), r.pin(name))
 	if chains := m.allChains(); len(chains) > 0 {
 		m.public = &Gateway{Key: key, Layout: g.layout, ListenAddress: g.listenAddress, AccessLog: g.log, Edge: g.edge, Tokens: g.tenancy.shared(), Chains: chains}
 	}

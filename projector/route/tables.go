@@ -17,6 +17,10 @@ type Tables struct {
 	targets     map[events.Key]*set[events.Key] // policies by Service
 	ancestors   map[events.Key]map[string]int   // by Service with policies: routes that reach it, by Gateway
 	gateways    map[string]*gateway
+	pins        map[string]*pins                   // by Gateway
+	pinned      map[events.Key]string              // Gateways by RoutingPin
+	pinsOf      map[string]map[events.Key]struct{} // RoutingPins by Gateway
+	contents    map[events.Key]content             // what they put in force
 	sets        map[events.Key]*listenerSet
 	setsOf      map[string]map[events.Key]struct{} // ListenerSets by Gateway
 	merged      map[string]*merged                 // by Gateway
@@ -40,6 +44,10 @@ func New(objects int) *Tables {
 		targets:     map[events.Key]*set[events.Key]{},
 		ancestors:   map[events.Key]map[string]int{},
 		gateways:    map[string]*gateway{},
+		pins:        map[string]*pins{},
+		pinned:      map[events.Key]string{},
+		pinsOf:      map[string]map[events.Key]struct{}{},
+		contents:    map[events.Key]content{},
 		sets:        map[events.Key]*listenerSet{},
 		setsOf:      map[string]map[events.Key]struct{}{},
 		merged:      map[string]*merged{},

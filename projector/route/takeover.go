@@ -258,6 +258,7 @@ func (b *builder) setParentVerdict(key events.Key) {
 	for i := range v.Listeners {
 		v.Listeners[i].AttachedRoutes = int32(b.t.attached[listenerID{p.gateway, p.listeners[i].id}])
 	}
+	b.t.tellPinned(&v, p.gateway, b.state.Version.Incarnation)
 	b.setVerdict(key, &v)
 }
 
