@@ -203,7 +203,9 @@ func (k *kubernetes) install(config *rest.Config) {
 	if err != nil || len(files) == 0 {
 		k.t.Fatalf("no CRDs of the Gateway API: %v", err)
 	}
-	files = append(files, filepath.Join(own, "deploy/helm/rutter/crds/rutter.dev_rutterclasses.yaml"))
+	for _, plural := range []string{"rutterclasses", "routingpins"} {
+		files = append(files, filepath.Join(own, "deploy/helm/rutter/crds/rutter.dev_"+plural+".yaml"))
+	}
 	client, err := rest.UnversionedRESTClientFor(unversioned(config))
 	if err != nil {
 		k.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 )
@@ -22,6 +23,7 @@ type Object struct {
 	ListenerSet *gatewayv1.ListenerSetStatus
 	Route       *gatewayv1.RouteStatus
 	Policy      *gatewayv1.PolicyStatus
+	Pin         *v1alpha1.RoutingPinStatus
 }
 
 // Fleet is what is known of the Envoys of one Gateway.
@@ -77,6 +79,8 @@ func Of(in Input) Result {
 		r.Object.ListenerSet = r.listenerSet()
 	case isPolicy(resource):
 		r.Object.Policy = r.policy()
+	case resource == events.RoutingPins:
+		r.Object.Pin = r.pin()
 	default:
 		r.Object.Route = r.route()
 	}
@@ -102,6 +106,8 @@ func (r *result) behind() bool {
 		return later(r.Current.Gateway.Conditions, gatewayTypes())
 	case r.Current.ListenerSet != nil:
 		return later(r.Current.ListenerSet.Conditions, listenerSetTypes())
+	case r.Current.Pin != nil:
+		return later(r.Current.Pin.Conditions, pinTypes())
 	case r.Current.Route != nil:
 		return slices.ContainsFunc(r.Current.Route.Parents, func(p gatewayv1.RouteParentStatus) bool {
 			return string(p.ControllerName) == r.ControllerName && later(p.Conditions, parentTypes())

@@ -11,10 +11,8 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// RouteProgrammed is the condition by which a parent of a route says that the
-// Envoys of the Gateway run this generation of the route. The Gateway API has
-// Programmed for Gateways and listeners only.
-const RouteProgrammed = "rutter.dev/Programmed"
+// RouteProgrammed is [routing.ConditionProgrammed].
+const RouteProgrammed = routing.ConditionProgrammed
 
 // Reasons of [RouteProgrammed] besides Programmed and Pending.
 const (
@@ -72,8 +70,12 @@ func (r *result) withProgrammed(conditions []routing.Condition, now []metav1.Con
 	return append(slices.Clip(conditions), c)
 }
 
-// withRouteProgrammed adds [RouteProgrammed] to the conditions of a route's parent.
+// withRouteProgrammed adds [RouteProgrammed] to the conditions of a route's parent, unless
+// the projector has said already why it cannot be.
 func (r *result) withRouteProgrammed(p routing.ParentVerdict, now []metav1.Condition) []routing.Condition {
+	if slices.ContainsFunc(p.Conditions, func(c routing.Condition) bool { return c.Type == RouteProgrammed }) {
+		return p.Conditions
+	}
 	fleet := r.Fleet(p.Gateway)
 	c := routing.Condition{Type: RouteProgrammed, Status: "False", Reason: reasonPending}
 	switch why, refused := fleet.Refused[r.Verdict.Object]; {

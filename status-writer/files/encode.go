@@ -6,6 +6,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
@@ -31,7 +32,7 @@ func kindOf(resource string) (string, bool) {
 		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.ListenerSets: "ListenerSet",
 		events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
-		events.BackendTLSPolicies: "BackendTLSPolicy",
+		events.BackendTLSPolicies: "BackendTLSPolicy", events.RoutingPins: v1alpha1.KindPin,
 	}[resource]
 	return kind, ok
 }
@@ -46,6 +47,8 @@ func encode(key events.Key, o conditions.Object) ([]byte, error) {
 		return encodeAs(key, o, o.Policy)
 	case o.ListenerSet != nil:
 		return encodeAs(key, o, o.ListenerSet)
+	case o.Pin != nil:
+		return encodeAs(key, o, o.Pin)
 	default:
 		return encodeAs(key, o, o.Route)
 	}
@@ -56,8 +59,12 @@ func encodeAs[S any](key events.Key, o conditions.Object, status *S) ([]byte, er
 	if !ok {
 		return nil, fmt.Errorf("no kind is known for the resource %s", key.Resource)
 	}
+	version := gatewayv1.GroupVersion.String()
+	if key.Resource == events.RoutingPins {
+		version = v1alpha1.GroupName + "/" + v1alpha1.Version
+	}
 	return yaml.Marshal(document[S]{
-		APIVersion: gatewayv1.GroupVersion.String(), Kind: kind, Status: status,
+		APIVersion: version, Kind: kind, Status: status,
 		Metadata: metadata{Name: key.Name, Namespace: key.Namespace, Generation: o.Generation, UID: o.UID},
 	})
 }
@@ -75,6 +82,10 @@ func decode(key events.Key, data []byte) (conditions.Object, error) {
 	case events.BackendTLSPolicies:
 		o, status, err := decodeAs[gatewayv1.PolicyStatus](data)
 		o.Policy = status
+		return o, err
+	case events.RoutingPins:
+		o, status, err := decodeAs[v1alpha1.RoutingPinStatus](data)
+		o.Pin = status
 		return o, err
 	case events.ListenerSets:
 		o, status, err := decodeAs[gatewayv1.ListenerSetStatus](data)

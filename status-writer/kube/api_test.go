@@ -82,6 +82,9 @@ func (a *memoryAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path, ok := strings.CutPrefix(r.URL.Path, apiPrefix)
 	if !ok {
+		path, ok = strings.CutPrefix(r.URL.Path, "/apis/rutter.dev/v1alpha1/")
+	}
+	if !ok {
 		path = strings.TrimPrefix(r.URL.Path, "/apis/events.k8s.io/v1/")
 	}
 	path, status := strings.CutSuffix(path, "/status")
@@ -276,7 +279,7 @@ func (a *memoryAPI) list(w http.ResponseWriter, path string) {
 		}
 	}
 	write(w, map[string]any{
-		"apiVersion": "gateway.networking.k8s.io/v1", "kind": listKind(path), "metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version)}, "items": items,
+		"apiVersion": groupVersion(path).String(), "kind": listKind(path), "metadata": map[string]any{"resourceVersion": strconv.Itoa(a.version)}, "items": items,
 	})
 }
 

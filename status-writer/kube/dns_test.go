@@ -72,7 +72,7 @@ func staleParentIsNeverSeen(r *rig) {
 	o := r.route("moving", "a")
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	states, err := r.client.Get().Resource(key.Resource).VersionedParams(&metav1.ListOptions{
+	states, err := r.clients.of(key.Resource).Get().Resource(key.Resource).VersionedParams(&metav1.ListOptions{
 		Watch: true, ResourceVersion: o.ResourceVersion,
 	}, metav1.ParameterCodec).Stream(ctx)
 	r.must(err)
@@ -124,7 +124,7 @@ func staleParentIsNeverSeen(r *rig) {
 // verdictOf accepts a route at all parents that it names.
 func (r *rig) verdictOf(key events.Key) routing.Verdict {
 	r.Helper()
-	data, err := r.client.Get().Resource(key.Resource).Namespace(key.Namespace).Name(key.Name).Do(context.Background()).Raw()
+	data, err := r.clients.of(key.Resource).Get().Resource(key.Resource).Namespace(key.Namespace).Name(key.Name).Do(context.Background()).Raw()
 	r.must(err)
 	var s seen
 	r.must(json.Unmarshal(data, &s))

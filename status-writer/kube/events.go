@@ -21,7 +21,7 @@ func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
 		return
 	}
 	object := corev1.ObjectReference{
-		APIVersion: gatewayv1.GroupVersion.String(), Kind: kinds()[key.Resource],
+		APIVersion: groupVersion(key.Resource).String(), Kind: kinds()[key.Resource],
 		Namespace: key.Namespace, Name: key.Name, UID: types.UID(after.UID),
 	}
 	for _, r := range conditions.Refusals(before, after, s.ControllerName) {

@@ -44,7 +44,7 @@ type Config struct {
 // methods do.
 type Statuses struct {
 	Config
-	client  rest.Interface
+	clients clients
 	cache   *cache
 	metrics *metrics
 
@@ -60,7 +60,7 @@ func New(c Config) (*Statuses, error) {
 	if c.API == nil || c.ControllerName == "" || c.Logger == nil || c.Registerer == nil {
 		return nil, errors.New("statuses need an API, a controller name, a logger and a registerer")
 	}
-	client, err := newClient(c.API)
+	clients, err := newClients(c.API)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func New(c Config) (*Statuses, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	return &Statuses{Config: c, client: client, cache: newCache(), metrics: m, refused: map[string]error{}}, nil
+	return &Statuses{Config: c, clients: clients, cache: newCache(), metrics: m, refused: map[string]error{}}, nil
 }
 
 // Run watches the objects until ctx ends.
@@ -126,7 +126,7 @@ func (s *Statuses) write(ctx context.Context, key events.Key, e entry, change fu
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var o object
-	err = s.client.Patch(types.MergePatchType).NamespaceIfScoped(key.Namespace, key.Namespace != "").Resource(key.Resource).
+	err = s.clients.of(key.Resource).Patch(types.MergePatchType).NamespaceIfScoped(key.Namespace, key.Namespace != "").Resource(key.Resource).
 		Name(key.Name).SubResource("status").Param("fieldManager", fieldManager).Body(body).Do(ctx).Into(&o)
 	if err != nil {
 		return false, err
@@ -141,7 +141,7 @@ func (s *Statuses) read(ctx context.Context, key events.Key) (entry, bool, error
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var o object
-	err := s.client.Get().NamespaceIfScoped(key.Namespace, key.Namespace != "").Resource(key.Resource).Name(key.Name).Do(ctx).Into(&o)
+	err := s.clients.of(key.Resource).Get().NamespaceIfScoped(key.Namespace, key.Namespace != "").Resource(key.Resource).Name(key.Name).Do(ctx).Into(&o)
 	if apierrors.IsNotFound(err) {
 		return entry{}, false, nil
 	}

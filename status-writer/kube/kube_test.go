@@ -337,6 +337,23 @@ func listenerSet(r *rig) {
 	}
 }
 
+func routingPin(r *rig) {
+	r.run(nil)
+	key := events.Key{Resource: events.RoutingPins, Namespace: "default", Name: "gw"}
+	o := r.create(key, fmt.Sprintf(`{"gatewayRef":{"name":"gw"},"version":"I/41","digest":"%064d"}`, 7))
+	r.known(key)
+	v := routing.Verdict{Object: key, UID: string(o.UID), Generation: 1, Conditions: []routing.Condition{{Type: "Accepted", Status: "False", Reason: "VersionNotKept", Message: "It is no longer kept."}}}
+	if !r.apply(v) || r.apply(v) {
+		r.Error("to be written once")
+	}
+	if status := string(r.get(key).Status); !strings.Contains(status, `"reason":"VersionNotKept"`) {
+		r.Errorf("the status is %s", status)
+	}
+	if wrote, err := r.statuses.Remove(context.Background(), key); wrote || err != nil {
+		r.Errorf("a RoutingPin of another controller's Gateway was written: %v", err)
+	}
+}
+
 func TestErrorsThatAreNoneOfTheObjectsAreTold(t *testing.T) {
 	memory, api := newMemoryAPI(t)
 	r := newRig(t, api)
@@ -406,7 +423,7 @@ func TestAnAPIServerThatWasAwayIsFollowedAgain(t *testing.T) {
 	memory.store(path, "DELETED", memory.objects[path])
 	memory.mu.Unlock()
 	memory.comeBack()
-	r.eventually(func() error { return r.client.Get().Resource(events.Gateways).Do(t.Context()).Error() })
+	r.eventually(func() error { return r.clients.of(events.HTTPRoutes).Get().Resource(events.Gateways).Do(t.Context()).Error() })
 	o := r.route("new", "gw")
 	r.known(routeKey("new"))
 	if _, ok := s.cache.get(routeKey("goes")); ok {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 )
 
@@ -52,33 +53,51 @@ func kinds() map[string]string {
 		events.GatewayClasses: "GatewayClass", events.Gateways: "Gateway", events.ListenerSets: "ListenerSet",
 		events.HTTPRoutes: "HTTPRoute", events.GRPCRoutes: "GRPCRoute",
 		events.TLSRoutes: "TLSRoute", events.TCPRoutes: "TCPRoute", events.UDPRoutes: "UDPRoute",
-		events.BackendTLSPolicies: "BackendTLSPolicy",
+		events.BackendTLSPolicies: "BackendTLSPolicy", events.RoutingPins: v1alpha1.KindPin,
 	}
+}
+
+// groupVersion is in which version of which API group a resource is read and written.
+func groupVersion(resource string) schema.GroupVersion {
+	if resource == events.RoutingPins {
+		return schema.GroupVersion{Group: v1alpha1.GroupName, Version: v1alpha1.Version}
+	}
+	return gatewayv1.SchemeGroupVersion
 }
 
 // shared tells whether a status has entries of several controllers: parents or ancestors.
 func shared(resource string) bool {
-	return resource != events.GatewayClasses && resource != events.Gateways && resource != events.ListenerSets
+	return resource != events.GatewayClasses && resource != events.Gateways && resource != events.ListenerSets && resource != events.RoutingPins
 }
 
-// newClient speaks of the kinds as objects. It is not limited on this side: the
-// API server has its own fairness, and tells when it has enough.
-func newClient(config *rest.Config) (rest.Interface, error) {
+// clients speak of the kinds as objects, one for each API group.
+type clients map[schema.GroupVersion]rest.Interface
+
+func (c clients) of(resource string) rest.Interface { return c[groupVersion(resource)] }
+
+// newClients makes clients that are not limited on this side: the API server has its own
+// fairness, and tells when it has enough.
+func newClients(config *rest.Config) (clients, error) {
 	scheme := runtime.NewScheme()
-	for _, kind := range kinds() {
-		scheme.AddKnownTypeWithName(gatewayv1.SchemeGroupVersion.WithKind(kind), &object{})
-		scheme.AddKnownTypeWithName(gatewayv1.SchemeGroupVersion.WithKind(kind+"List"), &objectList{})
+	out := clients{}
+	for resource, kind := range kinds() {
+		version := groupVersion(resource)
+		scheme.AddKnownTypeWithName(version.WithKind(kind), &object{})
+		scheme.AddKnownTypeWithName(version.WithKind(kind+"List"), &objectList{})
+		out[version] = nil
 	}
-	metav1.AddToGroupVersion(scheme, gatewayv1.SchemeGroupVersion)
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
-	c := rest.CopyConfig(config)
-	c.APIPath, c.GroupVersion = "/apis", &gatewayv1.SchemeGroupVersion
-	c.ContentType, c.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
-	c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	c.QPS = -1
-	client, err := rest.RESTClientFor(c)
-	if err != nil {
-		return nil, fmt.Errorf("make a client of the Kubernetes API: %w", err)
+	for version := range out {
+		metav1.AddToGroupVersion(scheme, version)
+		c := rest.CopyConfig(config)
+		c.APIPath, c.GroupVersion = "/apis", &version
+		c.ContentType, c.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+		c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+		c.QPS = -1
+		var err error
+		if out[version], err = rest.RESTClientFor(c); err != nil {
+			return nil, fmt.Errorf("make a client of the Kubernetes API: %w", err)
+		}
 	}
-	return client, nil
+	return out, nil
 }

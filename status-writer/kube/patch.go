@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
@@ -29,6 +30,9 @@ func decode(key events.Key, e entry) (conditions.Object, error) {
 	case events.BackendTLSPolicies:
 		o.Policy = &gatewayv1.PolicyStatus{}
 		err = json.Unmarshal(e.status, o.Policy)
+	case events.RoutingPins:
+		o.Pin = &v1alpha1.RoutingPinStatus{}
+		err = json.Unmarshal(e.status, o.Pin)
 	case events.ListenerSets:
 		o.ListenerSet = &gatewayv1.ListenerSetStatus{}
 		err = json.Unmarshal(e.status, o.ListenerSet)
@@ -55,6 +59,8 @@ func statusOf(o conditions.Object) any {
 		return o.Route
 	case o.Policy != nil:
 		return o.Policy
+	case o.Pin != nil:
+		return o.Pin
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ const controller = "rutter.dev/gateway-controller"
 type rig struct {
 	*testing.T
 	api      *rest.Config
-	client   rest.Interface
+	clients  clients
 	statuses *Statuses
 	registry *prometheus.Registry
 	memory   *memoryAPI // nil for a real API server
@@ -47,6 +47,7 @@ func contract() map[string]func(*rig) {
 		"long messages and odd reasons":                 longMessages,
 		"Gateway and class":                             gatewayAndClass,
 		"ListenerSet":                                   listenerSet,
+		"RoutingPin":                                    routingPin,
 		"a stale parent is never seen":                  staleParentIsNeverSeen,
 		"a thousand routes at once":                     thousandRoutes,
 		"two status-writers at once do no harm":         twoAtOnce,
@@ -75,11 +76,11 @@ func TestStatusesOnARealAPIServer(t *testing.T) {
 
 func newRig(t *testing.T, api *rest.Config) *rig {
 	t.Helper()
-	client, err := newClient(api)
+	clients, err := newClients(api)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{T: t, api: api, client: client}
+	return &rig{T: t, api: api, clients: clients}
 }
 
 // run makes statuses that watch until the test ends.
@@ -112,16 +113,16 @@ func gatewayKey(name string) events.Key {
 // create makes an object, which goes when the test ends.
 func (r *rig) create(key events.Key, spec string) *object {
 	r.Helper()
-	body := fmt.Sprintf(`{"apiVersion":"gateway.networking.k8s.io/v1","kind":%q,"metadata":{"name":%q,"namespace":%q},"spec":%s}`,
-		kinds()[key.Resource], key.Name, key.Namespace, spec)
+	body := fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{"name":%q,"namespace":%q},"spec":%s}`,
+		groupVersion(key.Resource), kinds()[key.Resource], key.Name, key.Namespace, spec)
 	o := &object{}
-	r.must(r.client.Post().Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Body([]byte(body)).Do(context.Background()).Into(o))
+	r.must(r.clients.of(key.Resource).Post().Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Body([]byte(body)).Do(context.Background()).Into(o))
 	r.Cleanup(func() { r.remove(key) })
 	return o
 }
 
 func (r *rig) remove(key events.Key) {
-	err := r.client.Delete().Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Name(key.Name).Do(context.Background()).Error()
+	err := r.clients.of(key.Resource).Delete().Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Name(key.Name).Do(context.Background()).Error()
 	if err != nil && !strings.Contains(err.Error(), "not found") {
 		r.Error(err)
 	}
@@ -147,14 +148,14 @@ const gatewaySpec = `{"gatewayClassName":"rutter","listeners":[{"name":"http","p
 func (r *rig) get(key events.Key) *object {
 	r.Helper()
 	o := &object{}
-	r.must(r.client.Get().Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Name(key.Name).Do(context.Background()).Into(o))
+	r.must(r.clients.of(key.Resource).Get().Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Name(key.Name).Do(context.Background()).Into(o))
 	return o
 }
 
 // patch merges into an object, or its status.
 func (r *rig) patch(key events.Key, body string, sub ...string) (*object, error) {
 	o := &object{}
-	err := r.client.Patch(types.MergePatchType).Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Name(key.Name).
+	err := r.clients.of(key.Resource).Patch(types.MergePatchType).Resource(key.Resource).NamespaceIfScoped(key.Namespace, key.Namespace != "").Name(key.Name).
 		SubResource(sub...).Body([]byte(body)).Do(context.Background()).Into(o)
 	return o, err
 }

@@ -30,12 +30,12 @@ func (w *watchOf) run(ctx context.Context) {
 	list := &toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			out := &objectList{}
-			err := w.client.Get().Resource(w.resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(out)
+			err := w.clients.of(w.resource).Get().Resource(w.resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(out)
 			return out, w.told(ctx, err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			options.Watch = true
-			out, err := w.client.Get().Resource(w.resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+			out, err := w.clients.of(w.resource).Get().Resource(w.resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
 			if options.SendInitialEvents != nil && apierrors.IsInvalid(err) {
 				return out, err // an API server that cannot stream lists: the reflector lists
 			}
