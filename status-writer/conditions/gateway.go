@@ -24,7 +24,7 @@ func classTypes() []string {
 func gatewayTypes() []string {
 	return []string{
 		string(gatewayv1.GatewayConditionAccepted), programmedType, string(gatewayv1.GatewayConditionResolvedRefs),
-string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), string(gatewayv1.GatewayConditionAddressesAssigned),
+		string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), string(gatewayv1.GatewayConditionAddressesAssigned),
 		routing.ConditionPinned,
 	}
 }

@@ -423,7 +423,9 @@ func TestAnAPIServerThatWasAwayIsFollowedAgain(t *testing.T) {
 	memory.store(path, "DELETED", memory.objects[path])
 	memory.mu.Unlock()
 	memory.comeBack()
-	r.eventually(func() error { return r.clients.of(events.HTTPRoutes).Get().Resource(events.Gateways).Do(t.Context()).Error() })
+	r.eventually(func() error {
+		return r.clients.of(events.HTTPRoutes).Get().Resource(events.Gateways).Do(t.Context()).Error()
+	})
 	o := r.route("new", "gw")
 	r.known(routeKey("new"))
 	if _, ok := s.cache.get(routeKey("goes")); ok {

@@ -5,7 +5,10 @@ import (
 	"strings"
 
 	matcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	udpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/udp/udp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -13,7 +16,7 @@ import (
 	"github.com/rutter-gateway/rutter/projector/envoy/internal/form"
 )
 
-// listener looks at the certificates of a port, and at what it forwards.
+// listener looks at the certificates of a port, at whom it asks, and at what it forwards.
 func (v *visit) listener(l *listenerv3.Listener) error {
 	if l.GetUdpListenerConfig() != nil {
 		for _, filter := range l.GetListenerFilters() {
@@ -45,16 +48,60 @@ func (v *visit) listener(l *listenerv3.Listener) error {
 func (v *visit) owner(chain string) (kind, namespace string) {
 	id, _, _ := strings.Cut(chain, "/")
 	parts := strings.SplitN(id, "-", 3)
-	if len(parts) == 3 {
-		if namespace, _, ok := strings.Cut(parts[2], "_"); ok {
-			return "ListenerSet", namespace
-		}
+	return v.ownerOf(parts[len(parts)-1])
+}
+
+// ownerOf is who has a listener.
+func (v *visit) ownerOf(listener string) (kind, namespace string) {
+	if namespace, _, ok := strings.Cut(listener, "_"); ok {
+		return "ListenerSet", namespace
 	}
 	return "Gateway", v.gateway
 }
 
-// connections looks at where a filter forwards connections to, if it does.
+// asks looks at which servers are asked before a route is chosen. One that is denied
+// lets nobody in.
+func (v *visit) asks(filter *listenerv3.Filter) error {
+	manager := &hcmv3.HttpConnectionManager{}
+	if err := filter.GetTypedConfig().UnmarshalTo(manager); err != nil {
+		return err
+	}
+	before := v.changed
+	v.changed = false
+	for _, f := range manager.GetHttpFilters() {
+		config := &authzv3.ExtAuthz{}
+		if !f.GetTypedConfig().MessageIs(config) {
+			continue
+		}
+		if err := f.GetTypedConfig().UnmarshalTo(config); err != nil {
+			return err
+		}
+		kind, namespace := v.ownerOf(strings.TrimPrefix(f.GetName(), "auth/"))
+		from, changed := origin{kind, namespace}, false
+		if g := config.GetGrpcService().GetEnvoyGrpc(); g != nil && v.denies(from, g.GetClusterName()) {
+			g.ClusterName, changed = form.Unresolved, true
+		}
+		if uri := config.GetHttpService().GetServerUri(); uri != nil && v.denies(from, uri.GetCluster()) {
+			uri.HttpUpstreamType, changed = &corev3.HttpUri_Cluster{Cluster: form.Unresolved}, true
+		}
+		if changed {
+			if err := rewrite(f.GetTypedConfig(), config); err != nil {
+				return err
+			}
+		}
+	}
+	if v.changed {
+		return rewrite(filter.GetTypedConfig(), manager)
+	}
+	v.changed = before
+	return nil
+}
+
+// connections looks at where a filter sends connections, or their requests, by itself.
 func (v *visit) connections(filter *listenerv3.Filter) error {
+	if filter.GetTypedConfig().MessageIs(&hcmv3.HttpConnectionManager{}) {
+		return v.asks(filter)
+	}
 	proxy := &tcpv3.TcpProxy{}
 	if !filter.GetTypedConfig().MessageIs(proxy) {
 		return nil

@@ -25,6 +25,7 @@ type Routing struct {
 	// Infrastructure is as published; nil where no Envoys were provisioned.
 	Infrastructure *routing.Infrastructure
 
+	namespace string // of the Gateway
 	resources []routing.Resource
 	trusted   map[string]routing.Resource
 	// across are the resources that lead to other namespaces.
@@ -45,7 +46,7 @@ func (r Reference) compare(o Reference) int {
 // Read finds out what the resources of a Gateway need.
 func Read(gateway string, g *routing.GatewayState) (*Routing, error) {
 	namespace, _, _ := strings.Cut(gateway, "/")
-	out := &Routing{Infrastructure: g.Infrastructure, trusted: map[string]routing.Resource{}, across: map[routing.ResourceName]bool{}}
+	out := &Routing{namespace: namespace, Infrastructure: g.Infrastructure, trusted: map[string]routing.Resource{}, across: map[routing.ResourceName]bool{}}
 	for _, name := range slices.SortedFunc(maps.Keys(g.Resources), routing.ResourceName.Compare) {
 		r := g.Resources[name]
 		if name.Type == form.TypeSecret {
@@ -111,7 +112,7 @@ func (p *Routing) Resources(denied []Reference) []routing.Resource {
 	if len(denied) == 0 {
 		return out
 	}
-	v := &visit{secret: func(string, string, string) {}, deny: func(ref Reference) bool { return slices.Contains(denied, ref) }}
+	v := &visit{gateway: p.namespace, secret: func(string, string, string) {}, deny: func(ref Reference) bool { return slices.Contains(denied, ref) }}
 	for i := range out {
 		if !p.across[out[i].ResourceName] {
 			continue
