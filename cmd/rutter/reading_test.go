@@ -23,7 +23,8 @@ import (
 
 // TestReadingCommands tells stories: each step (a section step/…) is applied a
 // minute after the one before and published as a version, then the commands run.
-// A step is YAML documents, or lines "delete kind/namespace/name".
+// A step is YAML documents, or lines "delete kind/namespace/name", or "pin SEQUENCE" of
+// the Gateway default/gw.
 func TestReadingCommands(t *testing.T) {
 	golden.Run(t, "testdata/reading/*.txtar", func(t *testing.T, a *golden.Archive) {
 		past := newPast(t)
@@ -128,6 +129,10 @@ func (p *past) step(text string) {
 				p.t.Fatal(err)
 			}
 			p.record(events.ObjectDeleted, key, map[string]any{})
+			continue
+		}
+		if version, ok := strings.CutPrefix(strings.TrimSpace(doc), "pin "); ok {
+			p.pin(version)
 			continue
 		}
 		p.apply(doc)

@@ -56,6 +56,8 @@ Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command cou
 		newPlanCommand(env),
 		newTraceCommand(env),
 		newVerifyCommand(env),
+		newPinCommand(env),
+		newUnpinCommand(env),
 		newExportCommand(env),
 		newImportCommand(env),
 		newInitCommand(env),

@@ -13,7 +13,7 @@ type Entry struct {
 	Sequence uint64    `json:"sequence"`
 	Time     time.Time `json:"time"`
 	// Change is created, updated, replaced (another object of the name), deleted,
-	// refused (by Envoy), time (was reached), unlisted (a kind could not be listed, or
+	// refused (by Envoy), time (was reached), read (what a RoutingPin names), unlisted (a kind could not be listed, or
 	// the list was not believed), and with all: baseline, listing, listed, epoch.
 	Change string `json:"change"`
 	// Object as [Object] writes it.
@@ -97,6 +97,14 @@ func (j *journal) add(e events.Event) *Entry {
 		}
 	case events.TypeTime:
 		entry.Change = "time"
+	case events.TypePinned:
+		var p events.PinnedRouting
+		if entry.Change = "read"; json.Unmarshal(e.Data, &p) == nil {
+			entry.Note, quiet = "what "+p.Gateway+" was at "+p.Version, p.Problem == nil && p.Part+1 < p.Parts
+			if p.Problem != nil {
+				entry.Note = p.Problem.Message
+			}
+		}
 	default:
 		entry.Change = string(e.Type)
 	}
