@@ -1,12 +1,14 @@
 package replay_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/replay"
 )
 
@@ -82,5 +84,55 @@ func BenchmarkOneChange(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkPin puts a past version of a Gateway with many routes in force, and takes it
+// back; the metric is the size of what is recorded of it.
+func BenchmarkPin(b *testing.B) {
+	for _, n := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			e, state := replay.New("bench"), routing.NewState()
+			publish := func() {
+				if snap := e.Project(); snap == nil || state.Apply(snap) != nil {
+					b.Fatal("nothing was projected")
+				}
+			}
+			if err := e.Fold(world(n, "scoped")...); err != nil {
+				b.Fatal(err)
+			}
+			publish()
+			content := routing.Pinned(state, "default/gw")
+			key := events.Key{Resource: events.RoutingPins, Namespace: "default", Name: "gw"}
+			head := events.PinnedRouting{Gateway: "default/gw", Version: content.Version.String(), Digest: content.Gateways[0].Digest.String()}
+			parts, err := routing.EncodePinned(head, content, 512<<10)
+			if err != nil {
+				b.Fatal(err)
+			}
+			size := 0
+			fold := func(kind events.Type, data []byte) {
+				sequence := e.State().Version.Sequence + 1
+				if err := e.Fold(events.Event{Sequence: sequence, ID: fmt.Sprint(sequence), Type: kind, Key: key, Data: data, Time: time.Unix(1, 0)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				fold(events.ObjectApplied, fmt.Appendf(nil, `{"metadata":{"name":"gw","namespace":"default"},"spec":{"gatewayRef":{"name":"gw"},"version":%q,"digest":%q}}`, head.Version, head.Digest))
+				size = 0
+				for _, part := range parts {
+					data, err := json.Marshal(part)
+					if err != nil {
+						b.Fatal(err)
+					}
+					size += len(data)
+					fold(events.TypePinned, data)
+				}
+				publish()
+				fold(events.ObjectDeleted, []byte(`{}`))
+				publish()
+			}
+			b.ReportMetric(float64(size), "bytes")
+			b.ReportMetric(float64(len(parts)), "events")
+		})
 	}
 }

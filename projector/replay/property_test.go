@@ -18,10 +18,10 @@ import (
 )
 
 // histories is how many random histories a property is tried on.
-const histories = 60
+const histories = 45
 
 // steps is how long a history is at least.
-const steps = 90
+const steps = 75
 
 // record is a random history in which Gateways are pinned and unpinned now and then, to
 // what was published of them one step earlier or long ago.

@@ -116,3 +116,32 @@ func TestARefusedListenerIsToldOnItsGateway(t *testing.T) {
 		t.Errorf("the Gateway has %s %+v, want True", replay.Refused, c)
 	}
 }
+
+func TestARefusedResourceOfAPinFallsBackToo(t *testing.T) {
+	list := world(3, "scoped")
+	e, published := replay.New("test"), routing.NewState()
+	project(t, e, list, len(list), published)
+	content := routing.Pinned(published, "default/gw")
+	key := events.Key{Resource: events.RoutingPins, Namespace: "default", Name: "gw"}
+	head := events.PinnedRouting{Gateway: "default/gw", Version: content.Version.String(), Digest: content.Gateways[0].Digest.String()}
+	parts, err := routing.EncodePinned(head, content, 1<<20)
+	must(t, err)
+	fold := func(kind events.Type, data []byte) {
+		t.Helper()
+		sequence := e.State().Version.Sequence + 1
+		project(t, e, []events.Event{{Sequence: sequence, ID: fmt.Sprint(sequence), Type: kind, Key: key, Data: data, Time: time.Unix(1, 0)}}, 1, published)
+	}
+	fold(events.ObjectApplied, fmt.Appendf(nil, `{"metadata":{"name":"gw","namespace":"default"},"spec":{"gatewayRef":{"name":"gw"},"version":%q,"digest":%q}}`, head.Version, head.Digest))
+	part, err := json.Marshal(parts[0])
+	must(t, err)
+	fold(events.TypePinned, part)
+
+	bad, neighbour := scope(t, published, "h1.example.com"), scope(t, published, "h2.example.com")
+	project(t, e, []events.Event{refuse(e, "default/gw", bad, neighbour.Body)}, 1, published)
+	if got := scope(t, published, "h1.example.com"); got.Digest != neighbour.Digest {
+		t.Error("the refused resource is still published")
+	}
+	scratch := replay.FromState(e.State())
+	scratch.Project()
+	sameContent(t, 0, "with a verdict, incremental and from nothing", e.Content(), scratch.Content())
+}
