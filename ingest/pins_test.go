@@ -173,4 +173,3 @@ func TestWhatIsTooLargeForOneMessageIsRecordedInParts(t *testing.T) {
 		must(t, stop())
 	})
 }
-

@@ -42,7 +42,7 @@ func newWorld(layout route.Layout, chains ...route.Chain) *world {
 func (w *world) Gateway(name string) *route.Gateway        { return w.gateways[name] }
 func (w *world) Host(id route.HostID) *route.Host          { return w.hosts[id] }
 func (w *world) Cluster(id route.ClusterID) *route.Cluster { return w.clusters[id] }
-func (w *world) Pin(string) *route.Pin                      { return nil }
+func (w *world) Pin(string) *route.Pin                     { return nil }
 func (w *world) Secret(id route.SecretID) *route.Secret    { return w.secrets[id] }
 func (w *world) Hosts(gateway, chain string) (out []*route.Host) {
 	for id, h := range w.hosts {

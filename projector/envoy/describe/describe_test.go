@@ -56,7 +56,7 @@ func (t *tables) Hosts(_, chain string) []*route.Host {
 }
 
 func (t *tables) Cluster(route.ClusterID) *route.Cluster { return t.cluster }
-func (t *tables) Pin(string) *route.Pin { return nil }
+func (t *tables) Pin(string) *route.Pin                  { return nil }
 func (t *tables) Secret(id route.SecretID) *route.Secret { return t.secrets[id.Name] }
 
 const gatewayName = "default/gw"
