@@ -221,10 +221,10 @@ func TestAnOutageOfTheAPIServerIsOverWithinSeconds(t *testing.T) {
 	r.until("an outage", r.inVain("late-rutter-xds", 8))
 	r.until("an outage", r.inVain("poddisruptionbudgets", 6))
 	r.cluster.Start()
-	returned := time.Now()
 	r.until("the API server is back", func() error {
 		return r.resource("poddisruptionbudgets").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{})
 	})
+	returned := time.Now()
 	r.eventually("poddisruptionbudgets", "gw-rutter", exists)
 	r.until("all is built", r.complete("late-rutter"))
 	if took := time.Since(returned); took > 20*time.Second {
