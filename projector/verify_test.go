@@ -120,7 +120,7 @@ func TestVerifyFindsAnAlteredField(t *testing.T) {
 				m.Data = []byte(strings.Replace(string(m.Data), `"name":"api","port":80`, `"name":"web","port":80`, 1))
 			},
 			snapshot: unchanged,
-			want:     "an event at or before this version was altered",
+			want:     "an event was altered, lost or moved",
 		},
 		{
 			name: "of an event that routing does not depend on",
@@ -128,7 +128,7 @@ func TestVerifyFindsAnAlteredField(t *testing.T) {
 				m.Data = []byte(strings.Replace(string(m.Data), `"uid":"web"`, `"uid":"wob"`, 1))
 			},
 			snapshot: unchanged,
-			want:     "an event at or before this version was altered",
+			want:     "an event was altered, lost or moved",
 		},
 		{
 			// What a projector with another rule would have published: whole and with

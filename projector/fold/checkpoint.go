@@ -2,6 +2,7 @@ package fold
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -129,6 +130,35 @@ func (s *State) Read(d *json.Decoder) error {
 	}
 	*s = *fresh
 	return nil
+}
+
+// errEnough ends the reading of a checkpoint.
+var errEnough = errors.New("that is enough")
+
+// ReadMark is when the last event of a checkpoint was observed, and the chain up to it.
+// The objects, which are most of it, are not read.
+func ReadMark(data []byte, encoding string) (at time.Time, chain routing.Digest, err error) {
+	found := 0
+	err = routing.UnmarshalStream(data, encoding, func(d *json.Decoder) error {
+		return routing.Fields(d, func(name string) error {
+			switch name {
+			case "time":
+				found++
+				return d.Decode(&at)
+			case "chain":
+				found++
+				return d.Decode(&chain)
+			case "objects":
+				return errEnough
+			}
+			var other json.RawMessage
+			return d.Decode(&other)
+		})
+	})
+	if found == 2 && (err == nil || errors.Is(err, errEnough)) {
+		return at, chain, nil
+	}
+	return at, chain, fmt.Errorf("it does not begin as a checkpoint does: %w", err)
 }
 
 func (s *State) setHead(fields map[string]json.RawMessage) error {

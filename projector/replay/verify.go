@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -19,7 +20,12 @@ type Log struct {
 	Start *fold.State
 	// Versions are read from here: from the beginning, or from a checkpoint.
 	Versions *routing.Follower
+	// Marks are the chains that the checkpoints of the fold carry, in order.
+	Marks []Mark
 }
+
+// Mark is the chain over all events up to one.
+type Mark = checkpoint.Mark
 
 // OpenLog prepares the verification of all that a log holds. Close Versions when done.
 func OpenLog(ctx context.Context, stream, snapshots events.Stream, folds, versions events.Bucket) (Log, error) {
@@ -35,7 +41,12 @@ func OpenLog(ctx context.Context, stream, snapshots events.Stream, folds, versio
 	if err != nil {
 		return Log{}, err
 	}
-	return Log{Events: stream, Snapshots: snapshots, Start: start, Versions: follower}, nil
+	marks, err := checkpoint.Marks(ctx, folds, info)
+	if err != nil {
+		follower.Close()
+		return Log{}, err
+	}
+	return Log{Events: stream, Snapshots: snapshots, Start: start, Versions: follower, Marks: marks}, nil
 }
 
 // Report is the outcome of [Verify].
@@ -62,9 +73,13 @@ type Finding struct {
 	Detail string `json:"detail"`
 }
 
-// scratchBudget is how many objects may be projected from nothing in all. Below
-// it every version is; above it, the versions at which it pays out, and the last.
-const scratchBudget = 2_000_000
+// scratchBudget is how many objects may be projected from nothing, and one more for
+// every scratchEvery events. While it lasts every version is, then those at which it
+// pays out, and the last.
+const (
+	scratchBudget = 100_000
+	scratchEvery  = 20
+)
 
 // maxFindings ends a verification that finds nothing but differences.
 const maxFindings = 100
@@ -84,7 +99,13 @@ func Verify(ctx context.Context, log Log, progress func(Report)) (*Report, error
 		report: &Report{}, incarnation: info.Incarnation, start: log.Start.Version.Sequence,
 		engine: FromState(log.Start), state: routing.NewState(), budget: scratchBudget,
 	}
+	v.sound = place{log.Start.Version.Sequence, log.Start.Time}
 	v.events = &cursor{reader: log.Events.Reader(log.Start.Version.Sequence + 1), last: info.Last}
+	for _, m := range log.Marks {
+		if m.Sequence > v.start {
+			v.marks = append(v.marks, m)
+		}
+	}
 	defer v.events.reader.Close()
 	for len(v.report.Findings) < maxFindings {
 		batch, err := log.Versions.NextUntil(ctx, snapshots.Last)
@@ -116,6 +137,23 @@ type verifier struct {
 	state       *routing.State
 	budget      int
 	compared    bool // whether the newest version was compared from nothing
+	// marks are the checkpoints that lie ahead. sound is up to where the events are as
+	// the last version or checkpoint says.
+	marks []Mark
+	sound place
+}
+
+// place is an event, and when it was observed.
+type place struct {
+	sequence uint64
+	time     time.Time
+}
+
+func (p place) String() string {
+	if p.sequence == 0 {
+		return "the beginning"
+	}
+	return fmt.Sprintf("%d of %s", p.sequence, p.time.UTC().Format(time.RFC3339))
 }
 
 // versions compares a batch of versions; readErr is what reading it ended with.
@@ -148,9 +186,11 @@ func (v *verifier) version(ctx context.Context, snap *routing.Snapshot) error {
 		v.report.Skipped++
 		return nil
 	}
-	folded, err := v.events.foldTo(ctx, v.engine, snap.Version.Sequence)
-	v.report.Events += folded
-	if errors.Is(err, fold.ErrOrder) || errors.Is(err, fold.ErrUnknownType) || errors.Is(err, events.ErrEnvelope) {
+	err := v.foldTo(ctx, snap.Version.Sequence)
+	if errors.Is(err, events.ErrGap) {
+		v.find("events", fmt.Sprintf("events between %s and this version are lost: %v", v.sound, err))
+		return errUncomparable
+	} else if errors.Is(err, fold.ErrOrder) || errors.Is(err, fold.ErrUnknownType) || errors.Is(err, events.ErrEnvelope) {
 		v.find("events", err.Error())
 		return errUncomparable
 	} else if err != nil {
@@ -161,9 +201,8 @@ func (v *verifier) version(ctx context.Context, snap *routing.Snapshot) error {
 	if at := v.engine.State(); at.Version != snap.Version {
 		v.find("events", fmt.Sprintf("the log ends at %s, before this version", at.Version))
 		return errUncomparable
-	} else if at.Chain != snap.Chain {
-		v.find("events", "an event at or before this version was altered, lost or moved: the chain over all events is "+at.Chain.Short()+", published was "+snap.Chain.Short())
 	}
+	v.check(Mark{Sequence: snap.Version.Sequence, Time: snap.Time, Chain: snap.Chain}, "this version")
 	published := ContentOf(v.state)
 	for _, what := range published.Differences(v.engine.Content()) {
 		v.find(what, "refolding gives other content than was published")
@@ -173,6 +212,41 @@ func (v *verifier) version(ctx context.Context, snap *routing.Snapshot) error {
 		v.compareScratch()
 	}
 	return nil
+}
+
+// foldTo folds the events up to a sequence, and checks the checkpoints on the way.
+func (v *verifier) foldTo(ctx context.Context, sequence uint64) error {
+	for {
+		until := sequence
+		if len(v.marks) > 0 {
+			until = min(until, v.marks[0].Sequence)
+		}
+		folded, err := v.events.foldTo(ctx, v.engine, until)
+		v.report.Events += folded
+		v.budget += v.report.Events/scratchEvery - (v.report.Events-folded)/scratchEvery
+		if err != nil {
+			return err
+		}
+		if len(v.marks) > 0 && v.marks[0].Sequence == v.engine.State().Version.Sequence {
+			v.check(v.marks[0], "the checkpoint at "+place{v.marks[0].Sequence, v.marks[0].Time}.String())
+			v.marks = v.marks[1:]
+		}
+		if until == sequence {
+			return nil
+		}
+	}
+}
+
+// check compares the chain over the events folded with what was written down then. What
+// follows is held to that, so that the next fault is found too.
+func (v *verifier) check(m Mark, who string) {
+	at := v.engine.State()
+	if at.Chain != m.Chain {
+		v.find("events", fmt.Sprintf("between %s and %d of %s an event was altered, lost or moved: the chain over all events is %s, that of %s is %s",
+			v.sound, m.Sequence, m.Time.UTC().Format(time.RFC3339), at.Chain.Short(), who, m.Chain.Short()))
+		at.Chain = m.Chain
+	}
+	v.sound = place{m.Sequence, m.Time}
 }
 
 // compareScratch projects the state from nothing, without the incremental index.

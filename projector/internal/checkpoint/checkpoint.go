@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -142,4 +143,39 @@ func FoldTo(ctx context.Context, stream events.Stream, state *fold.State, sequen
 		}
 	}
 	return nil
+}
+
+// Mark is what a checkpoint says about the log.
+type Mark struct {
+	Sequence uint64
+	Time     time.Time
+	// Chain is the hash over all events up to Sequence.
+	Chain routing.Digest
+}
+
+// Marks are those of all checkpoints of the incarnation within the stream, in order.
+func Marks(ctx context.Context, bucket events.Bucket, info events.StreamInfo) ([]Mark, error) {
+	names, err := bucket.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints of the fold: %w", err)
+	}
+	var out []Mark
+	for _, name := range names {
+		incarnation, number, _ := strings.Cut(name, "/")
+		at, err := strconv.ParseUint(number, 10, 64)
+		if incarnation != info.Incarnation || err != nil || at > info.Last {
+			continue
+		}
+		data, err := bucket.Get(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("read checkpoint %s of the fold: %w", name, err)
+		}
+		encoding, body, _ := bytes.Cut(data, []byte("\n"))
+		m := Mark{Sequence: at}
+		if m.Time, m.Chain, err = fold.ReadMark(body, string(encoding)); err != nil {
+			return nil, fmt.Errorf("read checkpoint %s of the fold: %w", name, err)
+		}
+		out = append(out, m)
+	}
+	return out, nil
 }
