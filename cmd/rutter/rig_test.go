@@ -149,11 +149,17 @@ func (r *rig) remove(name string) {
 // launch starts rutter and does not wait for it.
 func (r *rig) launch(args ...string) {
 	r.t.Helper()
+	r.execute(append([]string{"standalone", r.dir, "--data-dir", r.data, "--ready-file", r.ready()}, args...)...)
+}
+
+// execute starts rutter with any arguments.
+func (r *rig) execute(args ...string) {
+	r.t.Helper()
 	self, err := os.Executable()
 	must(r.t, err)
 	root, err := filepath.Abs("../../bin")
 	must(r.t, err)
-	r.process = exec.Command(self, append([]string{"standalone", r.dir, "--data-dir", r.data, "--ready-file", r.ready()}, args...)...)
+	r.process = exec.Command(self, args...)
 	r.process.Env = append(os.Environ(), "RUTTER_TEST_AS_RUTTER=1", "PATH="+root+string(os.PathListSeparator)+os.Getenv("PATH"))
 	// A rig that is killed itself must leave nothing behind.
 	r.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

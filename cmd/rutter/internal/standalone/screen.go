@@ -189,12 +189,17 @@ func (s *screen) first(state *routing.State) error {
 	}
 	s.Say("Serving version %d after %s. Changes in %s are served as they are saved; Ctrl-C ends.",
 		state.Version.Sequence, time.Since(s.started).Round(time.Millisecond), s.config.Dir)
-	if s.config.ReadyFile == "" {
+	return ready(s.config.ReadyFile, state.Version)
+}
+
+// ready writes the ready file, whole; "" is none.
+func ready(path string, version events.Version) error {
+	if path == "" {
 		return nil
 	}
-	temporary := filepath.Join(filepath.Dir(s.config.ReadyFile), "."+filepath.Base(s.config.ReadyFile)+".new")
-	err = os.WriteFile(temporary, []byte(state.Version.String()+"\n"), 0o600)
-	if err = errors.Join(err, os.Rename(temporary, s.config.ReadyFile)); err != nil {
+	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	err := os.WriteFile(temporary, []byte(version.String()+"\n"), 0o600)
+	if err = errors.Join(err, os.Rename(temporary, path)); err != nil {
 		return fmt.Errorf("write ready file: %w", err)
 	}
 	return nil
