@@ -87,7 +87,7 @@ func runExport(ctx context.Context, env *environment, flags *exportFlags) error 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(env.err, told(summary, "exported to "+flags.file))
+	_, err = fmt.Fprintln(env.err, carried(summary, "exported to "+flags.file))
 	return err
 }
 
@@ -129,8 +129,8 @@ func into(path string, stdout io.Writer, write func(io.Writer) error) error {
 	return err
 }
 
-// told is one line about what was carried.
-func told(s *transfer.Summary, what string) string {
+// carried is one line about what was carried.
+func carried(s *transfer.Summary, what string) string {
 	var parts []string
 	for _, c := range events.Streams(1) {
 		if n, ok := s.Messages[c.Name]; ok {

@@ -46,6 +46,6 @@ func runImport(ctx context.Context, env *environment, path, dataDir string) erro
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(env.err, told(summary, "imported into "+dataDir))
+	_, err = fmt.Fprintln(env.err, carried(summary, "imported into "+dataDir))
 	return err
 }

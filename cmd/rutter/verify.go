@@ -22,7 +22,10 @@ func newVerifyCommand(env *environment) *cobra.Command {
 		Long: `Fold the log again, from its beginning or its oldest checkpoint, and compare every published
 version with what comes out: the digest of each Gateway, of all verdicts, and the chain over
 all events. Versions are also compared with a projection from nothing, without the index
-that makes the projector fast. Exit code 1 if anything differs.`,
+that makes the projector fast. Exit code 1 if anything differs.
+
+What was published by another fold version may rightly come out otherwise: then it is a preview
+of the upgrade. What differs is told in routing terms, for the first version and for the last.`,
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := display.ParseFormat(r.output)
@@ -38,7 +41,11 @@ that makes the projector fast. Exit code 1 if anything differs.`,
 			if err != nil {
 				return err
 			}
-			return printReport(env, format, report)
+			routing, err := explained(cmd.Context(), log, append(report.Findings, report.Previews...))
+			if err != nil {
+				return err
+			}
+			return printReport(env, format, r.colours(env), &verified{report, routing})
 		},
 	}
 	r.bind(cmd)
@@ -72,7 +79,13 @@ func verify(ctx context.Context, log events.Log) (*replay.Report, error) {
 	return replay.Verify(ctx, all, func(replay.Report) {})
 }
 
-func printReport(env *environment, format display.Format, report *replay.Report) error {
+// verified is a report, with what its findings mean.
+type verified struct {
+	*replay.Report
+	Routing []*refolded `json:"routing,omitempty"`
+}
+
+func printReport(env *environment, format display.Format, colours bool, report *verified) error {
 	bad := len(report.Findings) > 0
 	if format != display.Table {
 		if err := format.Write(env.out, report); err != nil {
@@ -91,6 +104,11 @@ func printReport(env *environment, format display.Format, report *replay.Report)
 		}
 		fmt.Fprintf(env.out, "%d versions from %d events: %s (%d compared with a projection from nothing, %d could not be compared)\n",
 			report.Versions, report.Events, outcome, report.Scratch, report.Skipped)
+		for _, r := range report.Routing {
+			if err := r.write(env.out, colours); err != nil {
+				return err
+			}
+		}
 	}
 	if bad {
 		return errFound

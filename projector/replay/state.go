@@ -34,6 +34,3 @@ func FirstState(ctx context.Context, stream events.Stream, folds events.Bucket) 
 	}
 	return checkpoint.LoadFirst(ctx, folds, info)
 }
-
-// CheckpointName is under which name a state is stored.
-func CheckpointName(version events.Version) string { return checkpoint.Name(version) }

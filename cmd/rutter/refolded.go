@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
+	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector"
+	"github.com/rutter-gateway/rutter/projector/fold"
+	"github.com/rutter-gateway/rutter/projector/replay"
+)
+
+// refolded is what this build makes of a version that comes out otherwise than it was
+// published: the difference in routing terms, from what was published to that.
+type refolded struct {
+	Version string `json:"version"`
+	differences
+	Conditions []told `json:"conditions,omitempty"`
+}
+
+// told is an object of which something else is said.
+type told struct {
+	Object string `json:"object"`
+	Was    string `json:"was"`
+	Now    string `json:"now"`
+}
+
+// explained makes of findings what they mean: for the first version that comes out
+// otherwise, and for the last.
+func explained(ctx context.Context, log events.Log, findings []replay.Finding) ([]*refolded, error) {
+	var versions []events.Version
+	for _, f := range findings {
+		if f.What != "events" && f.What != "version" && !slices.Contains(versions, f.Version) {
+			versions = append(versions, f.Version)
+		}
+	}
+	if len(versions) > 2 {
+		versions = []events.Version{versions[0], versions[len(versions)-1]}
+	}
+	var out []*refolded
+	for _, v := range versions {
+		r, err := refold(ctx, log, v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func refold(ctx context.Context, log events.Log, version events.Version) (*refolded, error) {
+	h, err := history.Open(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	was, err := h.State(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := log.Stream(ctx, events.StreamConfig{Name: events.StreamEvents})
+	if err != nil {
+		return nil, err
+	}
+	folds, err := log.Bucket(ctx, projector.FoldBucket)
+	if err != nil {
+		return nil, err
+	}
+	state, err := replay.StateAt(ctx, stream, folds, version.Sequence, fold.Values)
+	if err != nil {
+		return nil, err
+	}
+	now := routing.NewState()
+	if snapshot := replay.FromState(state).Project(); snapshot != nil {
+		if err := now.Apply(snapshot); err != nil {
+			return nil, err
+		}
+	}
+	names := slices.Compact(slices.Sorted(slices.Values(append(gatewayNames(was), gatewayNames(now)...))))
+	d, err := newDifferences(was, now, names)
+	if err != nil {
+		return nil, err
+	}
+	return &refolded{Version: version.String(), differences: *d, Conditions: toldOtherwise(was, now)}, nil
+}
+
+func toldOtherwise(was, now *routing.State) []told {
+	keys := maps.Clone(was.Verdicts)
+	maps.Copy(keys, now.Verdicts)
+	var out []told
+	for _, key := range slices.SortedFunc(maps.Keys(keys), events.Key.Compare) {
+		a, b := was.Verdicts[key], now.Verdicts[key]
+		if a.Digest() == b.Digest() {
+			continue
+		}
+		out = append(out, told{history.Object(key), saidOf(a), saidOf(b)})
+	}
+	return out
+}
+
+// saidOf is what a verdict says, in one line with the messages of what is bad.
+func saidOf(v routing.Verdict) string {
+	list := conditionsOf(v)
+	if len(list) == 0 {
+		return "nothing"
+	}
+	text := summary(list).Text
+	for _, message := range messages(list) {
+		text += "; " + message
+	}
+	return text
+}
+
+func (r *refolded) write(w io.Writer, colours bool) error {
+	if _, err := fmt.Fprintf(w, "\nVersion %s of this build, in place of what was published\n", r.Version); err != nil {
+		return err
+	}
+	for _, g := range r.Gateways {
+		if _, err := fmt.Fprintf(w, "Gateway %s\n", g.Gateway); err != nil {
+			return err
+		}
+		for _, one := range g.Differences {
+			if err := writeDifference(w, one, colours); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range r.Conditions {
+		if _, err := fmt.Fprintf(w, "%s\n  - %s\n  + %s\n", t.Object, t.Was, t.Now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
