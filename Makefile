@@ -55,6 +55,19 @@ conformance: build envoy bin/helm ## run the official conformance suite against 
 faults: build envoy bin/helm ## break things under traffic, in that cluster, against the chart (flags of go test in ARGS)
 	@$(MAKE) --no-print-directory -C conformance faults
 
+.PHONY: replay
+replay: ## refold all recorded histories with this build, and a bundle of yours (BUNDLE=file)
+	go test ./replay-tests -run 'TestRefolded' -v $(if $(BUNDLE),-bundle $(abspath $(BUNDLE)))
+
+.PHONY: replay-mutants
+replay-mutants: ## disable the code that each recorded history covers, and see it go red (NAME=history for one)
+	go test ./replay-tests -run 'TestMutants/$(NAME)' -v -mutants -timeout 60m
+
+.PHONY: record-history
+record-history: envoy ## record a history anew from a running system, as root (NAME=history)
+	@test -n "$(NAME)" || { echo "say which: make record-history NAME=history"; exit 2; }
+	unshare --net sh -c 'ip link set lo up && exec go test ./replay-tests -count=1 -timeout 30m -run TestRecord -record "$(NAME)"'
+
 .PHONY: bench
 bench: envoy ## run all benchmarks
 	PATH="$(CURDIR)/bin:$$PATH" go test -run '^$$' -bench . -benchmem ./...

@@ -24,11 +24,12 @@ func Run(t *testing.T, pattern string, story func(t *testing.T, a *Archive)) {
 		t.Fatalf("find golden archives: nothing matches %s", pattern)
 	}
 	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) { runOne(t, path, story) })
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) { RunFile(t, path, story) })
 	}
 }
 
-func runOne(t *testing.T, path string, story func(t *testing.T, a *Archive)) {
+// RunFile runs story once, for one archive.
+func RunFile(t *testing.T, path string, story func(t *testing.T, a *Archive)) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
