@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -35,7 +36,9 @@ func main() {
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("hanging")
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		select {}
+		for { // with nothing to wait for, Go would end the program by itself
+			time.Sleep(time.Hour)
+		}
 	}
 }
 
