@@ -66,7 +66,7 @@ replay-mutants: ## disable the code that each recorded history covers, and see i
 .PHONY: record-history
 record-history: envoy ## record a history anew from a running system, as root (NAME=history)
 	@test -n "$(NAME)" || { echo "say which: make record-history NAME=history"; exit 2; }
-	unshare --net sh -c 'ip link set lo up && exec go test ./replay-tests -count=1 -timeout 30m -run TestRecord -record "$(NAME)"'
+	unshare --net sh -c 'ip link set lo up && ip address add 192.0.2.1 dev lo && ip route add default dev lo && exec go test ./replay-tests -count=1 -timeout 30m -run TestRecord -record "$(NAME)"'
 
 .PHONY: bench
 bench: envoy ## run all benchmarks

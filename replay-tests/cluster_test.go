@@ -3,7 +3,6 @@ package replaytests
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -144,4 +143,4 @@ func (r *recorder) annotate(resource, name, annotation string) {
 	})
 }
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -70,7 +70,7 @@ func authorityManifest(namespace, name string, p pair) []byte {
 }
 
 // hasEndpoint tells whether the last EndpointSlice event names an address, or any.
-func (r *recorder) hasEndpoint(address string, any bool) error {
+func (r *recorder) hasEndpoint(address string, whichever bool) error {
 	log, err := natslog.OpenDataDir(r.t.Context(), r.dataDir, discard())
 	if err != nil {
 		return err
@@ -80,10 +80,10 @@ func (r *recorder) hasEndpoint(address string, any bool) error {
 	if err != nil {
 		return err
 	}
-	return endpointIn(r.t.Context(), s, address, any)
+	return endpointIn(r.t.Context(), s, address, whichever)
 }
 
-func endpointIn(ctx context.Context, s events.Stream, address string, any bool) error {
+func endpointIn(ctx context.Context, s events.Stream, address string, whichever bool) error {
 	info, err := s.Info(ctx)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func endpointIn(ctx context.Context, s events.Stream, address string, any bool) 
 			return err
 		}
 		if strings.Contains(m.Subject, "-pods") {
-			if any || strings.Contains(string(m.Data), `"`+address+`"`) {
+			if whichever || strings.Contains(string(m.Data), `"`+address+`"`) {
 				return nil
 			}
 			return errors.New("the last one is an older one")

@@ -161,7 +161,12 @@ func (r *recorder) backend(name, port string) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }), ReadHeaderTimeout: time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	r.t.Cleanup(func() { _ = server.Close(); <-ended })
+	r.t.Cleanup(func() {
+		_ = server.Close() // with the connections that Envoy keeps open
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			r.t.Errorf("backend %s: %v", name, err)
+		}
+	})
 	r.save("backend-"+short+".yaml", fmt.Appendf(nil, `{apiVersion: v1, kind: Service, metadata: {name: %[2]s, namespace: %[1]s}, spec: {ports: [{name: http, port: 80}]}}
 ---
 %[3]s`, namespace, short, slice(namespace, short, []string{port})))

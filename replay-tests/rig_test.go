@@ -2,6 +2,7 @@ package replaytests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,7 +45,7 @@ func must(t *testing.T, err error) {
 // rutter is what a command prints, and its exit code.
 func rutter(ctx context.Context, args ...string) (output string, code int) {
 	out, err := exec.CommandContext(ctx, binary, args...).CombinedOutput()
-	if exit, ok := err.(*exec.ExitError); ok {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return string(out), exit.ExitCode()
 	} else if err != nil {
 		return err.Error(), -1
