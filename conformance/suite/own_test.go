@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/pkg/features"
+
+	"github.com/rutter-gateway/rutter/conformance/internal/patience"
 )
 
 // testOwn is for the features that the suite has no test of, as far as they need a
@@ -24,7 +26,7 @@ func testOwn(t *testing.T, objects client.Client) {
 	experimental := Channel(*channel) == Experimental
 	t.Run("Features", func(t *testing.T) {
 		var class gatewayv1.GatewayClass
-		eventually(t, "the features of the class", func() error {
+		patience.Await(t, "the features of the class", func() error {
 			if err := objects.Get(t.Context(), client.ObjectKey{Name: "rutter"}, &class); err != nil {
 				return err
 			}
@@ -49,7 +51,7 @@ func testOwn(t *testing.T, objects client.Client) {
 	}
 	t.Run("WithoutRoutability", func(t *testing.T) {
 		gw := newGateway(t, objects, "own-standard")
-		eventually(t, "its status", func() error {
+		patience.Await(t, "its status", func() error {
 			if err := objects.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); err != nil {
 				return err
 			}
@@ -112,14 +114,14 @@ func testRoutability(t *testing.T, objects client.Client) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gw := newGateway(t, objects, "own-"+test.name, test.asks...)
-			eventually(t, gw.Name, func() error {
+			patience.Await(t, gw.Name, func() error {
 				if err := objects.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); err != nil {
 					return err
 				}
 				return isReached(gw, test.reported, test.value, test.programmed, test.assigned)
 			})
 			for _, address := range gw.Status.Addresses {
-				eventually(t, address.Value, func() error {
+				patience.Await(t, address.Value, func() error {
 					response, err := http.Get("http://" + address.Value + "/")
 					if err != nil {
 						return err
@@ -184,7 +186,7 @@ func checkInternal(t *testing.T, objects client.Client, gw *gatewayv1.Gateway) {
 // freeClusterIP is an address for Services that nobody has: next to a Gateway's.
 func freeClusterIP(t *testing.T, objects client.Client, gw *gatewayv1.Gateway) (free string) {
 	t.Helper()
-	eventually(t, "a Service of the cluster", func() error {
+	patience.Await(t, "a Service of the cluster", func() error {
 		var service corev1.Service
 		if err := objects.Get(t.Context(), client.ObjectKey{Namespace: gw.Namespace, Name: gw.Name + "-rutter"}, &service); err != nil {
 			return err
@@ -263,7 +265,7 @@ func testListenerFilters(t *testing.T, objects client.Client) {
 		{"lets-in", "Accepted", "Accepted"}, {"lets-in", "Programmed", "Programmed"}, {"nobody", "Programmed", "Programmed"},
 		{"unresolved", "ResolvedRefs", "InvalidListenerFilterRef"}, {"extension", "Accepted", "UnsupportedValue"},
 	} {
-		eventually(t, test.listener+" "+test.kind, func() error {
+		patience.Await(t, test.listener+" "+test.kind, func() error {
 			if err := objects.Get(t.Context(), client.ObjectKeyFromObject(gw), gw); err != nil {
 				return err
 			}
@@ -276,7 +278,7 @@ func testListenerFilters(t *testing.T, objects client.Client) {
 		})
 	}
 	for host, want := range map[string]int{"lets-in.example": 200, "nobody.example": 403, "unresolved.example": 404, "extension.example": 404} {
-		eventually(t, host, func() error {
+		patience.Await(t, host, func() error {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+gw.Status.Addresses[0].Value+"/", nil)
 			if err != nil {
 				return err
