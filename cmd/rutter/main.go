@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := run(ctx, environment{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, open: openLog,
+		plugin:  filepath.Base(os.Args[0]) == "kubectl-rutter",
 		colours: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "",
 		adopt:   klog.SetSlogLogger,
 	}, os.Args[1:])

@@ -21,6 +21,17 @@ func (p *past) planned(manifests string) (*plan, int) {
 	return found, code
 }
 
+func TestAPluginOfKubectlSaysHowItIsCalled(t *testing.T) {
+	var out strings.Builder
+	run(t.Context(), environment{out: &out, err: &out, plugin: true}, []string{"plan", "--help"})
+	run(t.Context(), environment{out: &out, err: &out, plugin: true}, []string{"plan", "--nothing"})
+	for _, want := range []string{"kubectl rutter plan -f FILE", "`kubectl rutter plan --help` tells"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("nothing says %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestAPlanChecksAKeyPairAndHoldsNoKey(t *testing.T) {
 	p := newPast(t)
 	p.step(bisectedWorld)

@@ -25,6 +25,8 @@ type environment struct {
 	// adopt is given the logger of a service for client-go, which has one for the whole
 	// program; nil in tests, where services share one.
 	adopt func(*slog.Logger)
+	// plugin is set where it is called as `kubectl rutter`.
+	plugin bool
 }
 
 // errFound ends a command that worked and has bad news, which it has printed: a
@@ -41,6 +43,9 @@ the rest from it: what Envoy runs, the conditions on the objects, and the answer
 Exit codes: 0 fine, 1 a difference or a bad verdict was found, 2 the command could not run.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+	}
+	if env.plugin {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rutter"}
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` tells what there is", err, cmd.CommandPath())
