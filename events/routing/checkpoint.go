@@ -22,9 +22,10 @@ type Checkpoint struct {
 	Full     *Snapshot      `json:"full"`
 }
 
-// Name is that of the checkpoint in its bucket; names sort by sequence.
+// Name is that of the checkpoint in its bucket.
 func (c *Checkpoint) Name() string { return checkpointName(c.Position) }
 
+// checkpointName sorts by sequence.
 func checkpointName(position events.Version) string {
 	return fmt.Sprintf("%s/%020d", position.Incarnation, position.Sequence)
 }
