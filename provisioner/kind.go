@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -92,8 +93,13 @@ func (k *kind) Delete(o any) error {
 	return nil
 }
 
-// Replace implements [cache.ReflectorStore].
+// Replace implements [cache.ReflectorStore]. What a Gateway lacks is built, also where
+// it was never seen: it can have been made and taken away while nothing was heard.
 func (k *kind) Replace(list []any, version string) error {
+	lacking := map[types.NamespacedName]bool{}
+	for _, gateway := range k.service.fleet.names() {
+		lacking[gateway] = true
+	}
 	var touched, gone []any
 	for i, o := range list {
 		list[i] = onlyMeta(o)
@@ -103,6 +109,9 @@ func (k *kind) Replace(list []any, version string) error {
 		}
 		if !found || changed(before, list[i]) {
 			touched = append(touched, list[i])
+		}
+		if meta, ok := list[i].(metav1.Object); ok {
+			delete(lacking, ownerOf(meta))
 		}
 	}
 	before := k.List()
@@ -120,6 +129,9 @@ func (k *kind) Replace(list []any, version string) error {
 	}
 	for _, o := range gone {
 		k.service.vanished(o)
+	}
+	for gateway := range lacking {
+		k.service.queue.Add(gateway)
 	}
 	return nil
 }
