@@ -57,8 +57,8 @@ func writeChange(out *strings.Builder, e *history.Entry, version string, events 
 // changeText is "15  2026-11-01T12:02:00Z  updated httproute/default/shop by helm".
 func changeText(e *history.Entry) string {
 	out := fmt.Sprintf("%d  %s  %s %s", e.Sequence, e.Time.UTC().Format(time.RFC3339), e.Change, e.Object)
-	if e.By != "" {
-		out += " by " + e.By
+	if who := e.Who(); who != "-" {
+		out += " by " + who
 	}
 	if e.Note != "" {
 		out += ": " + e.Note

@@ -77,8 +77,8 @@ const valueWidth = 60
 func (b *blamed) write(w io.Writer, colours bool) error {
 	if b.Deleted != nil {
 		text := "deleted by the change " + strconv.FormatUint(b.Deleted.Sequence, 10) + " of " + setTime(*b.Deleted)
-		if b.Deleted.By != "" {
-			text += ", by " + b.Deleted.By
+		if who := b.Deleted.Who(); who != "-" {
+			text += ", by " + who
 		}
 		if _, err := fmt.Fprintf(w, "%s  %s\nits last form:\n\n", b.Object, display.Paint(text, display.Bad, colours)); err != nil {
 			return err
@@ -86,14 +86,11 @@ func (b *blamed) write(w io.Writer, colours bool) error {
 	}
 	t := display.Rows{Header: []string{"FIELD", "VALUE", "SEQ", "TIME", "BY"}}
 	for _, f := range b.Fields {
-		sequence, by := "-", "-"
+		sequence := "-"
 		if f.Sequence > 0 {
 			sequence = strconv.FormatUint(f.Sequence, 10)
 		}
-		if f.By != "" {
-			by = f.By
-		}
-		t.Body = append(t.Body, display.Cells(f.Path, display.Short(f.Value, valueWidth), sequence, setTime(f.Set), by))
+		t.Body = append(t.Body, display.Cells(f.Path, display.Short(f.Value, valueWidth), sequence, setTime(f.Set), f.Who()))
 	}
 	return t.Write(w, colours)
 }

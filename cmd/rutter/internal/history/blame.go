@@ -1,10 +1,12 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -35,6 +37,15 @@ type Set struct {
 	// log does not reach back. Nobody knows who did it then.
 	Before bool   `json:"before,omitempty"`
 	By     string `json:"by,omitempty"`
+	// Actor and NobodySeen are those of the entry.
+	Actor      *Actor `json:"actor,omitempty"`
+	NobodySeen bool   `json:"nobodySeen,omitempty"`
+}
+
+// Who is [Entry.Who] of the change.
+func (s *Set) Who() string {
+	e := Entry{By: s.By, Actor: s.Actor, NobodySeen: s.NobodySeen}
+	return e.Who()
 }
 
 // Blame finds out about an object as it is at a version, or as it was when it was
@@ -49,6 +60,9 @@ func (h *History) Blame(ctx context.Context, key events.Key, at events.Version) 
 	}
 	if b.tree == nil {
 		return nil, nil
+	}
+	if err := h.AddActors(ctx, b.changes()); err != nil {
+		return nil, err
 	}
 	out := &Blame{Object: Object(key), Fields: []BlameField{}}
 	if b.deleted != nil {
@@ -65,10 +79,21 @@ func (h *History) Blame(ctx context.Context, key events.Key, at events.Version) 
 	return out, nil
 }
 
-// secretless is a value for people. A sealed key says nothing to them.
+// What is said of a sealed key, by which field: it says nothing to people.
+const (
+	sealedDigest = "sealedDigest"
+	sealed       = "(sealed)"
+)
+
+// keyless is the recorded form of an object without a private key, as events are read.
+func keyless(key events.Key, recorded []byte) []byte {
+	return events.Event{Type: events.ObjectApplied, Key: key, Data: recorded}.Keyless()
+}
+
+// secretless is a value for people.
 func secretless(path string, value any) string {
-	if path == "keyPair.sealedKey" {
-		return "(sealed)"
+	if path == "keyPair."+sealedDigest {
+		return sealed
 	}
 	if text := show(value); text != "" {
 		return text
@@ -85,7 +110,7 @@ type mark struct {
 func (m *mark) set() Set {
 	out := Set{Sequence: m.entry.Sequence, Time: m.entry.Time.UTC(), Before: m.before}
 	if !m.before {
-		out.By = m.entry.By
+		out.By, out.Actor, out.NobodySeen = m.entry.By, m.entry.Actor, m.entry.NobodySeen
 	}
 	return out
 }
@@ -102,6 +127,20 @@ type blamer struct {
 	since   time.Time
 	whole   bool
 	listing bool
+}
+
+// changes are the entries that set something, each once, in the order of the log.
+func (b *blamer) changes() []*Entry {
+	var out []*Entry
+	add := func(m *mark) {
+		if m != nil && !m.before && !slices.Contains(out, m.entry) {
+			out = append(out, m.entry)
+		}
+	}
+	add(b.deleted)
+	b.tree.fields(nil, func(_ string, leaf *blamed) { add(leaf.mark) })
+	slices.SortFunc(out, func(x, y *Entry) int { return cmp.Compare(x.Sequence, y.Sequence) })
+	return out
 }
 
 // begin takes the form that the object has in the oldest checkpoint, where the log
@@ -128,7 +167,7 @@ func (b *blamer) begin(ctx context.Context, h *History) error {
 		return nil
 	}
 	var form map[string]any
-	if err := json.Unmarshal(o.Recorded(), &form); err != nil {
+	if err := json.Unmarshal(keyless(b.key, o.Recorded()), &form); err != nil {
 		return fmt.Errorf("read %s in the oldest checkpoint: %w", Object(b.key), err)
 	}
 	b.journal.last[b.key] = form

@@ -90,6 +90,41 @@ func TestWhatWasCreatedWhileItIsListedIsBlamedOnItsCreator(t *testing.T) {
 	})
 }
 
+func TestBlameSaysWhoAskedForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := form{uid: "u", version: "10", manager: "kubectl", weight: 1}, form{uid: "u", version: "20", manager: "helm", weight: 2}
+		w.change(first)
+		w.seen("alice", "UPDATE", "10", second)
+		w.change(second)
+		now, err := w.open().At(t.Context(), history.Point{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := w.open().Blame(t.Context(), blamedRoute, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Fields[len(b.Fields)-1]; got.Path != "spec.weight" || got.Who() != "alice (helm)" {
+			t.Errorf("got %+v", got)
+		}
+		for _, ask := range []func() (*history.Entry, error){
+			func() (*history.Entry, error) {
+				found, err := w.open().Trace(t.Context(), blamedRoute, 0)
+				return found.Entry, err
+			},
+			func() (*history.Entry, error) {
+				found, err := w.open().EntriesOf(t.Context(), []uint64{1, 2})
+				return found[1], err
+			},
+		} {
+			if e, err := ask(); err != nil || e.Who() != "alice (helm)" {
+				t.Errorf("got %s, %v", e.Who(), err)
+			}
+		}
+	})
+}
+
 func TestBlameSaysWhereTheLogDoesNotReachBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		checkpoint bool

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
@@ -100,7 +101,8 @@ func (j *journal) add(e events.Event) *Entry {
 	case events.TypePinned:
 		var p events.PinnedRouting
 		if entry.Change = "read"; json.Unmarshal(e.Data, &p) == nil {
-			entry.Note, quiet = "what "+p.Gateway+" was at "+p.Version, p.Problem == nil && p.Part+1 < p.Parts
+			_, sequence, _ := strings.Cut(p.Version, "/")
+			entry.Note, quiet = "what "+p.Gateway+" was at version "+sequence, p.Problem == nil && p.Part+1 < p.Parts
 			if p.Problem != nil {
 				entry.Note = p.Problem.Message
 			}

@@ -121,12 +121,15 @@ func (h *History) change(ctx context.Context, before *fold.State, sequence uint6
 	c := &Change{event: e, BeforeUnknown: before.Partial()}
 	j := newJournal(Query{All: true})
 	if o := before.Object(e.Key); o != nil {
-		if err := json.Unmarshal(o.Recorded(), &c.Before); err != nil {
+		if err := json.Unmarshal(keyless(e.Key, o.Recorded()), &c.Before); err != nil {
 			return nil, err
 		}
 		j.last[e.Key] = c.Before
 	}
 	c.Entry = j.add(e)
+	if err := h.AddActors(ctx, []*Entry{c.Entry}); err != nil {
+		return nil, err
+	}
 	switch e.Type {
 	case events.ObjectApplied, events.ObjectBaseline:
 		c.After = j.last[e.Key]
@@ -148,9 +151,9 @@ func (c *Change) Diff() string {
 			continue
 		}
 		form = withoutAssigned(form)
-		if pair, ok := form["keyPair"].(map[string]any); ok && pair["sealedKey"] != nil {
+		if pair, ok := form["keyPair"].(map[string]any); ok && pair[sealedDigest] != nil {
 			pair = maps.Clone(pair)
-			pair["sealedKey"] = "(sealed)"
+			pair[sealedDigest] = sealed
 			form["keyPair"] = pair
 		}
 		data, err := yaml.Marshal(form)
@@ -184,5 +187,5 @@ func (h *History) EntriesOf(ctx context.Context, sequences []uint64) ([]*Entry, 
 		}
 		out = append(out, entry)
 	}
-	return out, nil
+	return out, h.AddActors(ctx, out)
 }

@@ -53,6 +53,9 @@ func (h *History) Trace(ctx context.Context, key events.Key, sequence uint64) (*
 	}
 	t := &Trace{Recorded: e.stored.UTC(), Envoys: []TracedEnvoy{}}
 	t.Entry = newJournal(Query{All: true}).add(e.Event)
+	if err := h.AddActors(ctx, []*Entry{t.Entry}); err != nil {
+		return nil, err
+	}
 	if t.Change == "created" {
 		t.Change = "applied"
 	}
