@@ -37,9 +37,10 @@ import (
 //	until COMMAND => TEXT         wait until rutter COMMAND on the log prints a text; =/> until it does not
 //	get URL => STATUS             wait until a request through Envoy is answered with a status
 //	mark NAME                     the present version is called that in expect.txtar
+//	later                         wait for the next second: of objects of the same second the name decides which is older
 //
-// Those of a script with a real API server are in cluster_test.go. Nothing sleeps: what
-// comes next begins when what was waited for is so.
+// Those of a script with a real API server are in cluster_test.go. But for
+// later nothing sleeps: what comes next begins when what was waited for is so.
 type recorder struct {
 	t       *testing.T
 	archive *txtar.Archive
@@ -137,6 +138,8 @@ func (r *recorder) step(line string) {
 		r.eventually(line, func() error { return answers(r.t.Context(), address, status) })
 	case "mark":
 		r.mark(args[0])
+	case "later":
+		<-time.After(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 	default:
 		if !r.clusterStep(command, args) {
 			r.t.Fatalf("%s is no step", line)
