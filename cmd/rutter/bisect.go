@@ -14,6 +14,7 @@ import (
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/envoyproc"
 	"github.com/rutter-gateway/rutter/projector/envoy/evaluate"
 )
 
@@ -22,6 +23,9 @@ type bisectFlags struct {
 	reading
 	good, bad, expect, gateway string
 	headers                    []string
+	// run is a command that judges, envoy and portOffset how it is served what it judges.
+	run, envoy string
+	portOffset int
 }
 
 func newBisectCommand(env *environment) *cobra.Command {
@@ -37,10 +41,17 @@ answered otherwise than at --good. What --expect names is compared:
   status   what Envoy answers by itself
   match    the route of which a rule takes it
 
+With --run a command of yours judges instead, as with git bisect run: each version that is tried
+is served here by a real Envoy, with stand-ins for backends, and sh -c COMMAND runs with RUTTER_URL
+(where that URL is served now), RUTTER_HOST (the host to ask for), RUTTER_ADDRESS and RUTTER_VERSION.
+Exit code 0 is good, 125 skips the version, all others up to 127 are bad.
+
 The search halves: where the request went to and fro in between, it finds one of the changes
 that led away from what was at --good.`,
 		Example: `  rutter bisect GET http://shop.example.com/cart --good 2h --data-dir DIR
-  rutter bisect GET http://shop.example.com/cart --good 120 --bad 140 --expect backend --data-dir DIR`,
+  rutter bisect GET http://shop.example.com/cart --good 120 --bad 140 --expect backend --data-dir DIR
+  rutter bisect GET http://shop.example.com/cart --good 2h --bundle incident.rutter \\
+    --run 'curl -sf -H "Host: $RUTTER_HOST" "$RUTTER_URL" | grep -q shop/cart'`,
 		Args: requestArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runBisect(cmd.Context(), env, &flags, args[0], args[1])
@@ -50,6 +61,9 @@ that led away from what was at --good.`,
 	cmd.Flags().StringVar(&flags.good, "good", "", "T when the request went where it should: a time, a duration ago, or a version")
 	cmd.Flags().StringVar(&flags.bad, "bad", "", "T when it did not; now when left out")
 	cmd.Flags().StringVar(&flags.expect, "expect", "answer", "what has to be as at --good: answer, backend, status or match")
+	cmd.Flags().StringVar(&flags.run, "run", "", "a `COMMAND` that judges each version that is tried, while a local Envoy serves it")
+	cmd.Flags().IntVar(&flags.portOffset, "port-offset", 10_000, "with --run: what to add to the ports of listeners")
+	cmd.Flags().StringVar(&flags.envoy, "envoy", envoyproc.Auto, "with --run: the Envoy to run: auto, or a path")
 	cmd.Flags().StringVar(&flags.gateway, "gateway", "", "only this Gateway; all that listen on the port when left out")
 	cmd.Flags().StringArrayVarP(&flags.headers, "header", "H", nil, "a header, as 'name: value'; may be repeated")
 	return cmd
@@ -91,6 +105,12 @@ func runBisect(ctx context.Context, env *environment, flags *bisectFlags, method
 		}
 	}
 	found := &bisected{Request: a.text, Expect: flags.expect, Good: momentOf(good), Bad: momentOf(bad)}
+	if flags.run != "" {
+		if err := found.run(ctx, env, h, a, flags, address, good, bad); err != nil {
+			return err
+		}
+		return flags.tell(env, format, found)
+	}
 	if a.good, err = a.gist(good); err != nil {
 		return err
 	}
@@ -104,7 +124,7 @@ func runBisect(ctx context.Context, env *environment, flags *bisectFlags, method
 		return err
 	}
 	found.Tried = turn.Tried + 2
-	if err := found.explain(ctx, h, a, turn.Snapshot); err != nil {
+	if err := found.explain(ctx, h, a, turn.Snapshot, a.isGood); err != nil {
 		return err
 	}
 	return flags.tell(env, format, found)
@@ -229,6 +249,9 @@ type bisected struct {
 	Change  *history.Entry `json:"change,omitempty"`
 	Diff    string         `json:"diff,omitempty"`
 	Unknown string         `json:"unknown,omitempty"`
+	// Skipped are versions ahead of it that the command could not judge: it may be one of
+	// them.
+	Skipped string `json:"skipped,omitempty"`
 	// Before and After are what the request met.
 	Before []gatewayAnswer `json:"before"`
 	After  []gatewayAnswer `json:"after"`
@@ -239,8 +262,36 @@ type bisected struct {
 	others []*history.Entry
 }
 
+// run searches by a command.
+func (b *bisected) run(ctx context.Context, env *environment, h *history.History, a *asker, flags *bisectFlags, address string, good, bad *routing.State) error {
+	b.Expect = flags.run
+	r, err := newRunner(env, flags, address, a.touches)
+	if err != nil {
+		return err
+	}
+	turn, skipped, err := r.search(ctx, h, good, bad)
+	if err != nil {
+		return err
+	}
+	judge := func(state *routing.State) (bool, error) {
+		good, err := r.isGood(ctx, state)
+		if errors.Is(err, errSkip) {
+			err = fmt.Errorf("%w: %w", history.ErrInseparable, err)
+		}
+		return good, err
+	}
+	if err := b.explain(ctx, h, a, turn, judge); err != nil {
+		return err
+	}
+	b.Tried = r.tried
+	if len(skipped) > 0 {
+		b.Skipped = names(skipped)
+	}
+	return nil
+}
+
 // explain finds out what the version did.
-func (b *bisected) explain(ctx context.Context, h *history.History, a *asker, turn *routing.Snapshot) error {
+func (b *bisected) explain(ctx context.Context, h *history.History, a *asker, turn *routing.Snapshot, isGood func(*routing.State) (bool, error)) error {
 	b.Version, b.Events = turn.Version.String(), turn.Causes
 	before := routing.NewState()
 	if !turn.Previous.IsZero() {
@@ -254,7 +305,7 @@ func (b *bisected) explain(ctx context.Context, h *history.History, a *asker, tu
 		return err
 	}
 	b.Before, b.before = was.Gateways, momentOf(before)
-	change, why, err := h.Culprit(ctx, before, turn, a.isGood)
+	change, why, err := h.Culprit(ctx, before, turn, isGood)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ func (b *bisected) write(w io.Writer, colours bool) error {
 			fmt.Fprintf(&out, "  %s\n", changeText(e))
 		}
 	}
+	if b.Skipped != "" {
+		fmt.Fprintf(&out, "It may also be one of the versions that were skipped: %s\n", b.Skipped)
+	}
 	if b.Diff != "" {
 		out.WriteByte('\n')
 		writeDiff(&out, b.Diff, colours)

@@ -28,10 +28,10 @@ type Change struct {
 	event events.Event
 }
 
-// errSeparate says that the events of a version cannot be told apart.
-var errSeparate = errors.New("they cannot be told apart")
+// ErrInseparable says that the events of a version cannot be told apart.
+var ErrInseparable = errors.New("they cannot be told apart")
 
-func inseparable(why string) error { return fmt.Errorf("%w: %s", errSeparate, why) }
+func inseparable(why string) error { return fmt.Errorf("%w: %s", ErrInseparable, why) }
 
 // Culprit is the one event that made a version bad. Where the version was made of
 // several, they are folded again one by one, on top of what was published before, which
@@ -61,7 +61,7 @@ func (h *History) Culprit(ctx context.Context, before *routing.State, turn *rout
 		return change, "", err
 	}
 	change, err = h.separate(ctx, state, before, turn, isGood)
-	if errors.Is(err, errSeparate) {
+	if errors.Is(err, ErrInseparable) {
 		return nil, err.Error(), nil
 	}
 	return change, "", err

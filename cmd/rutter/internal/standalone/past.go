@@ -29,6 +29,15 @@ import (
 // is not here has stand-ins (package past). Of c are used the address, the Envoy, the
 // ready file, and what is for printing; nothing durable is kept.
 func RunPast(ctx context.Context, c Config, state *routing.State, portOffset int) error {
+	return runPast(ctx, c, state, portOffset, nil)
+}
+
+// WithPast is [RunPast] until do has ended, which begins once the version is served.
+func WithPast(ctx context.Context, c Config, state *routing.State, portOffset int, do func(context.Context) error) error {
+	return runPast(ctx, c, state, portOffset, do)
+}
+
+func runPast(ctx context.Context, c Config, state *routing.State, portOffset int, do func(context.Context) error) error {
 	if net.ParseIP(c.ListenAddress) == nil {
 		return fmt.Errorf("listen address %q is not an IP address", c.ListenAddress)
 	}
@@ -50,7 +59,7 @@ func RunPast(ctx context.Context, c Config, state *routing.State, portOffset int
 	log := memlog.New(memlog.Config{MaxPayload: 1 << 30})
 	defer log.Close()
 	p := &pastRun{Config: c, log: log, past: standIns, published: state, identity: identity, streams: map[string]events.Stream{}}
-	return p.run(ctx)
+	return p.run(ctx, do)
 }
 
 // pastRun is one version, as the only one of a log in memory.
@@ -64,7 +73,7 @@ type pastRun struct {
 	screen    *screen
 }
 
-func (p *pastRun) run(ctx context.Context) error {
+func (p *pastRun) run(ctx context.Context, do func(context.Context) error) error {
 	if err := p.record(ctx); err != nil {
 		return err
 	}
@@ -95,6 +104,8 @@ func (p *pastRun) run(ctx context.Context) error {
 	f.Set(ctx, served)
 	if err := p.show(ctx); err != nil {
 		cancel(err)
+	} else if do != nil && ctx.Err() == nil {
+		cancel(do(ctx))
 	}
 	<-ctx.Done()
 	f.Stop()
