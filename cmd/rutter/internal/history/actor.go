@@ -98,9 +98,9 @@ type request struct {
 	at      time.Time
 }
 
-// nearby is how far a request and its change may be apart, by the clocks of whoever
+// Nearby is how far a request and its change may be apart, by the clocks of whoever
 // saw them.
-const nearby = time.Minute
+const Nearby = time.Minute
 
 // askedFor is what tells who asked that an object became next; before is nil where it
 // was not recorded.
@@ -192,7 +192,7 @@ func (h *History) AddActors(ctx context.Context, entries []*Entry) error {
 	if len(a) == 0 {
 		return nil
 	}
-	from, err := h.firstStored(ctx, first.Add(-nearby), info)
+	from, err := h.firstStored(ctx, first.Add(-Nearby), info)
 	if err != nil {
 		return err
 	}
@@ -310,7 +310,7 @@ func (a actors) take(seen *events.ActorObserved, at time.Time) {
 		if e.asked.from > r.version {
 			return
 		}
-		if at.Sub(e.asked.at).Abs() <= nearby {
+		if at.Sub(e.asked.at).Abs() <= Nearby {
 			e.asked.seen = append(e.asked.seen, r)
 			e.Actor = e.asked.actor()
 			e.NobodySeen = e.Actor == nil

@@ -57,7 +57,7 @@ func (h *History) asking(ctx context.Context) (reader events.Reader, watched boo
 	if err != nil {
 		return nil, false, fmt.Errorf("read ACTORS: %w", err)
 	}
-	from, err := h.firstStored(ctx, time.Now().Add(-nearby), info)
+	from, err := h.firstStored(ctx, time.Now().Add(-Nearby), info)
 	if err != nil {
 		return nil, false, err
 	}
@@ -95,7 +95,7 @@ type recent struct {
 	read time.Time
 }
 
-// maxRecent bounds how many are remembered, none longer than nearby.
+// maxRecent bounds how many are remembered, none longer than Nearby.
 const maxRecent = 10_000
 
 type waiting struct {
@@ -166,7 +166,7 @@ func (l *live) takeEvents(batch []events.Message) error {
 func (l *live) takeActors(batch []events.Message) error {
 	now := time.Now()
 	l.watched = true
-	for len(l.recent) > 0 && now.Sub(l.recent[0].read) > nearby {
+	for len(l.recent) > 0 && now.Sub(l.recent[0].read) > Nearby {
 		l.recent = l.recent[1:]
 	}
 	for _, m := range batch {

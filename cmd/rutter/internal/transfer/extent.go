@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 )
@@ -29,11 +30,26 @@ func (x *exporter) period(ctx context.Context) (p period, err error) {
 	return p, err
 }
 
+// wider is the period with as much more at both ends: who asked for a change may have been
+// seen ahead of it, or behind, by another clock.
+func (p period) wider(by time.Duration) period {
+	if !p.since.IsZero() {
+		p.since = p.since.Add(-by)
+	}
+	if !p.until.IsZero() {
+		p.until = p.until.Add(by)
+	}
+	return p
+}
+
 // extent is which messages of a stream are of the period. Those of ENDPOINTS begin
 // with the last list that was begun ahead of it: between its brackets stands every
 // slice that there was.
 func (p period) extent(ctx context.Context, name string, stream events.Stream, info events.StreamInfo) (first, last uint64, err error) {
 	first, last = info.First, info.Last
+	if name == events.StreamActors {
+		p = p.wider(history.Nearby)
+	}
 	if p == (period{}) || first > last {
 		return first, last, nil
 	}
