@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // samples is how many saves are measured per case: routes added, and as many changed.
@@ -232,7 +233,7 @@ func newWorld(b *testing.B, n int, layout, envoy string) *world {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
-	w := &world{routes: n, dir: filepath.Join(dir, "m"), port: freePort(b), backend: startBackend(b)}
+	w := &world{routes: n, dir: filepath.Join(dir, "m"), port: gwtest.FreePort(b), backend: startBackend(b)}
 	data := filepath.Join(dir, "data")
 	for _, d := range []string{w.dir, data} {
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -261,16 +262,6 @@ func newWorld(b *testing.B, n int, layout, envoy string) *world {
 		}
 	})
 	return w
-}
-
-func freePort(b *testing.B) int {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func startBackend(b *testing.B) int {

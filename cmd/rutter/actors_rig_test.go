@@ -45,7 +45,7 @@ type office struct {
 func newOffice(t testing.TB) *office {
 	t.Helper()
 	api := gwtest.Kubernetes(t)
-	o := &office{t: t, api: api, nats: gwtest.NATS(t), port: freePort(t), tlsDir: t.TempDir()}
+	o := &office{t: t, api: api, nats: gwtest.NATS(t), port: gwtest.FreePort(t), tlsDir: t.TempDir()}
 	ca, err := pki.NewAuthority(time.Now())
 	must(t, err)
 	o.authority, err = pki.Parse(ca)

@@ -26,12 +26,8 @@ func (p *past) checkpoint() {
 	p.t.Helper()
 	bucket, err := p.log.Bucket(p.t.Context(), routing.CheckpointBucket)
 	must(p.t, err)
-	follower, err := routing.Follow(p.t.Context(), p.snapshots, bucket)
-	must(p.t, err)
-	defer follower.Close()
-	state, err := follower.Load(p.t.Context())
-	must(p.t, err)
-	must(p.t, routing.PutCheckpoint(p.t.Context(), bucket, follower.Position(), state.Full()))
+	state, position := p.newest()
+	must(p.t, routing.PutCheckpoint(p.t.Context(), bucket, position, state.Full()))
 }
 
 func TestBisectFindsTheChangeWhereverItIsAmongCheckpoints(t *testing.T) {

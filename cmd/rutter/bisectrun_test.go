@@ -50,7 +50,7 @@ func TestBisectRunsACommandWhileARealEnvoyServesEachVersion(t *testing.T) {
 	bad := change("/", "two", `"prefix /"`)
 	r.stop()
 
-	offset := freePort(t) - r.port
+	offset := gwtest.FreePort(t) - r.port
 	bisect := func(as string, good, bad uint64) (int, string) {
 		self, err := os.Executable()
 		must(t, err)

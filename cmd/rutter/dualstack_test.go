@@ -43,7 +43,7 @@ func TestListenersAndBackendsOfBothFamiliesAreServed(t *testing.T) {
 	for _, layout := range []string{"scoped", "plain"} {
 		t.Run(layout, func(t *testing.T) {
 			r := newRig(t)
-			https, tcp, udp := freePort(t), freePort(t), freePort(t)
+			https, tcp, udp := gwtest.FreePort(t), gwtest.FreePort(t), gwtest.FreePort(t)
 			cert, key := gwtest.Certificate(t, "web.example.com")
 			four := slice("web", "IPv4", "127.0.0.1", backendAt(t, "127.0.0.1", "four"))
 			six := slice("web", "IPv6", "::1", backendAt(t, "::1", "six"))

@@ -25,7 +25,7 @@ type street struct {
 // newStreet starts it; args are for rutter.
 func newStreet(t *testing.T, args ...string) *street {
 	t.Helper()
-	s := &street{rig: newRig(t), https: freePort(t), tcp: freePort(t), udp: freePort(t)}
+	s := &street{rig: newRig(t), https: gwtest.FreePort(t), tcp: gwtest.FreePort(t), udp: gwtest.FreePort(t)}
 	cert, key := gwtest.Certificate(t, "web.example.com")
 	inside, insideKey := gwtest.Certificate(t, "secure.internal")
 	web, secure := s.backend("web"), s.secureBackend(inside, insideKey).port()
@@ -150,7 +150,7 @@ func (s *street) badObjects() map[string][]bad {
 	onHost := "[web.example.com]"
 	return map[string][]bad{
 		"GatewayClass": {
-			{badClass + of("bad", fmt.Sprintf("{name: http, port: %d, protocol: HTTP}", freePort(s.t))), in("-", "gatewayclasses", "bad"), []string{"InvalidParameters", "does not exist"}},
+			{badClass + of("bad", fmt.Sprintf("{name: http, port: %d, protocol: HTTP}", gwtest.FreePort(s.t))), in("-", "gatewayclasses", "bad"), []string{"InvalidParameters", "does not exist"}},
 			{strings.Replace(badClass, "name: bad}", "name: bad, annotations: {rutter.dev/route-layout: sideways}}", 1), in("-", "gatewayclasses", "bad"), []string{"InvalidParameters", "sideways"}},
 		},
 		"Gateway": {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // The incident on a laptop: of a bundle, in which there is no key and no backend, a
@@ -19,7 +21,7 @@ func TestThePastIsServedWithStandIns(t *testing.T) {
 	if code, out := r.command("export", "-f", file); code != exitFine {
 		t.Fatal(out)
 	}
-	moved := freePort(t)
+	moved := gwtest.FreePort(t)
 	offset := moved - r.port
 	last := r.lastEvent()
 	then := last - 1 // while the route and both certificates were there

@@ -64,6 +64,13 @@ func TestVerifyTellsWhatAnUpgradeChanges(t *testing.T) {
 // published is the newest version.
 func (p *past) published() *routing.State {
 	p.t.Helper()
+	state, _ := p.newest()
+	return state
+}
+
+// newest is the newest version, and where in SNAPSHOTS it ends.
+func (p *past) newest() (*routing.State, events.Version) {
+	p.t.Helper()
 	bucket, err := p.log.Bucket(p.t.Context(), routing.CheckpointBucket)
 	must(p.t, err)
 	follower, err := routing.Follow(p.t.Context(), p.snapshots, bucket)
@@ -71,5 +78,5 @@ func (p *past) published() *routing.State {
 	defer follower.Close()
 	state, err := follower.Load(p.t.Context())
 	must(p.t, err)
-	return state
+	return state, follower.Position()
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -52,7 +50,7 @@ func newRig(t *testing.T) *rig {
 	root, err := os.MkdirTemp("", "rutter-e2e-") //nolint:usetesting // see above
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	r := &rig{t: t, dir: filepath.Join(root, "m"), data: filepath.Join(root, "d"), port: freePort(t)}
+	r := &rig{t: t, dir: filepath.Join(root, "m"), data: filepath.Join(root, "d"), port: gwtest.FreePort(t)}
 	must(t, os.Mkdir(r.dir, 0o700))
 	t.Cleanup(func() {
 		if r.process != nil {
@@ -67,21 +65,6 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// freePort is a port that nobody listens on, and that nobody comes by who only connects:
-// those ports begin at 32768. Envoy binds it seconds later.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().(*net.TCPAddr).Port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 const class = `apiVersion: gateway.networking.k8s.io/v1

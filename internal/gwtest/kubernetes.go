@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +47,7 @@ func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	bin := k8sDirectory(t)
 	c := &Cluster{kubernetes: kubernetes{t: t, bin: bin, dir: t.TempDir()}}
-	peers, clients, port := freePort(t), freePort(t), freePort(t)
+	peers, clients, port := FreePort(t), FreePort(t), FreePort(t)
 	etcd := fmt.Sprintf("http://127.0.0.1:%d", clients)
 	peer := fmt.Sprintf("http://127.0.0.1:%d", peers)
 	c.etcd = []string{
@@ -268,18 +267,4 @@ func signingKey(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatalf("%s is no TCP address", l.Addr())
-	}
-	return address.Port
 }

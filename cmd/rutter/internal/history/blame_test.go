@@ -143,14 +143,7 @@ func TestBlameSaysWhereTheLogDoesNotReachBack(t *testing.T) {
 				}
 				<-time.After(time.Hour)
 				w.recordAs(events.ObjectApplied, events.Key{Resource: events.Namespaces, Name: "n"}, recordedForm(time.Now(), nil))
-				for _, s := range events.Streams(1) {
-					if s.Name == events.StreamEvents {
-						s.MaxAge = time.Minute
-						if _, err := w.log.Stream(t.Context(), s); err != nil {
-							t.Fatal(err)
-						}
-					}
-				}
+				w.keepAMinute(events.StreamEvents)
 				w.recordAs(events.ObjectApplied, blamedRoute, recordedForm(created, map[string]any{"a": 1, "b": 2}))
 				if got := w.blame(); got != c.want {
 					t.Errorf("got:\n%s\nwant:\n%s", got, c.want)

@@ -222,14 +222,7 @@ func TestEffectIsUnknownWhereVersionsAreNoLongerKept(t *testing.T) {
 				if checkpoint {
 					w.checkpoint()
 				}
-				for _, c := range events.Streams(1) {
-					if c.Name == events.StreamSnapshots {
-						c.MaxAge = time.Minute
-						if _, err := w.log.Stream(t.Context(), c); err != nil {
-							t.Fatal(err)
-						}
-					}
-				}
+				w.keepAMinute(events.StreamSnapshots)
 				<-time.After(time.Hour)
 				entries, _, err := w.open().Entries(t.Context(), history.Query{})
 				if err != nil || len(entries) != 2 || !entries[0].RoutingUnknown || !entries[1].RoutingUnknown {

@@ -75,14 +75,7 @@ func TestAVersionThatRetentionDroppedNamesTheOldestThatIsKept(t *testing.T) {
 		w.publish(w.record(1))
 		w.publish(w.record(2))
 		w.checkpoint()
-		for _, c := range events.Streams(1) {
-			if c.Name == events.StreamSnapshots {
-				c.MaxAge = time.Minute
-				if _, err := w.log.Stream(t.Context(), c); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+		w.keepAMinute(events.StreamSnapshots)
 		<-time.After(time.Hour)
 		h := w.open()
 		v, err := h.At(t.Context(), history.Point{Version: events.Version{Sequence: 1}})
@@ -94,4 +87,18 @@ func TestAVersionThatRetentionDroppedNamesTheOldestThatIsKept(t *testing.T) {
 			t.Errorf("got %v, want %s…", err, want)
 		}
 	})
+}
+
+// keepAMinute has retention remove from a stream what is older than a minute.
+func (w *world) keepAMinute(stream string) {
+	w.t.Helper()
+	for _, c := range events.Streams(1) {
+		if c.Name != stream {
+			continue
+		}
+		c.MaxAge = time.Minute
+		if _, err := w.log.Stream(w.t.Context(), c); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
