@@ -186,20 +186,12 @@ func object(v any) map[string]any {
 	return m
 }
 
-// sameContent tells whether two recorded forms say the same. A sealed key is
-// different each time; the fingerprint stands for it.
+// sameContent tells whether two recorded forms say the same.
 func sameContent(a, b map[string]any) (bool, error) {
-	var hashes [2]routing.Digest
-	for i, o := range []map[string]any{a, b} {
-		if pair := object(o["keyPair"]); pair["sealedKey"] != nil {
-			o, pair = maps.Clone(o), maps.Clone(pair)
-			delete(pair, "sealedKey")
-			o["keyPair"] = pair
-		}
-		var err error
-		if hashes[i], err = normalize.Hash(o); err != nil {
-			return false, err
-		}
+	x, err := events.Content(a)
+	if err != nil {
+		return false, err
 	}
-	return hashes[0] == hashes[1], nil
+	y, err := events.Content(b)
+	return x == y, err
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/fold"
-	"github.com/rutter-gateway/rutter/projector/internal/checkpoint"
 )
 
 // Preview is what would be published if what changes says were recorded after all that
@@ -18,11 +17,8 @@ func Preview(ctx context.Context, stream events.Stream, folds events.Bucket, cha
 	if err != nil {
 		return nil, fmt.Errorf("open EVENTS: %w", err)
 	}
-	state, err := checkpoint.Load(ctx, folds, info, info.Last, fold.Values)
+	state, err := StateAt(ctx, stream, folds, info.Last, fold.Values)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkpoint.FoldTo(ctx, stream, state, info.Last); err != nil {
 		return nil, err
 	}
 	if !state.Ready() {

@@ -63,11 +63,10 @@ func (v *visit) ownerOf(listener string) (kind, namespace string) {
 // lets nobody in.
 func (v *visit) asks(filter *listenerv3.Filter) error {
 	manager := &hcmv3.HttpConnectionManager{}
-	if err := filter.GetTypedConfig().UnmarshalTo(manager); err != nil {
-		return err
-	}
-	before := v.changed
-	v.changed = false
+	return v.within(filter.GetTypedConfig(), manager, func() error { return v.askers(manager) })
+}
+
+func (v *visit) askers(manager *hcmv3.HttpConnectionManager) error {
 	for _, f := range manager.GetHttpFilters() {
 		config := &authzv3.ExtAuthz{}
 		if !f.GetTypedConfig().MessageIs(config) {
@@ -90,10 +89,6 @@ func (v *visit) asks(filter *listenerv3.Filter) error {
 			}
 		}
 	}
-	if v.changed {
-		return rewrite(filter.GetTypedConfig(), manager)
-	}
-	v.changed = before
 	return nil
 }
 
@@ -106,24 +101,18 @@ func (v *visit) connections(filter *listenerv3.Filter) error {
 	if !filter.GetTypedConfig().MessageIs(proxy) {
 		return nil
 	}
-	if err := filter.GetTypedConfig().UnmarshalTo(proxy); err != nil {
-		return err
-	}
-	from, before := originOf(proxy.GetStatPrefix()), v.changed
-	v.changed = false
-	if v.denies(from, proxy.GetCluster()) {
-		proxy.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: form.Unresolved}
-	}
-	for _, c := range proxy.GetWeightedClusters().GetClusters() {
-		if v.denies(from, c.GetName()) {
-			c.Name = form.Unresolved
+	return v.within(filter.GetTypedConfig(), proxy, func() error {
+		from := originOf(proxy.GetStatPrefix())
+		if v.denies(from, proxy.GetCluster()) {
+			proxy.ClusterSpecifier = &tcpv3.TcpProxy_Cluster{Cluster: form.Unresolved}
 		}
-	}
-	if v.changed {
-		return rewrite(filter.GetTypedConfig(), proxy)
-	}
-	v.changed = before
-	return nil
+		for _, c := range proxy.GetWeightedClusters().GetClusters() {
+			if v.denies(from, c.GetName()) {
+				c.Name = form.Unresolved
+			}
+		}
+		return nil
+	})
 }
 
 // datagrams looks at where a filter forwards datagrams to, if it does.
@@ -132,25 +121,15 @@ func (v *visit) datagrams(filter *listenerv3.ListenerFilter) error {
 	if !filter.GetTypedConfig().MessageIs(proxy) {
 		return nil
 	}
-	if err := filter.GetTypedConfig().UnmarshalTo(proxy); err != nil {
-		return err
-	}
-	from, before := originOf(proxy.GetStatPrefix()), v.changed
-	v.changed = false
-	matcher := proxy.GetMatcher()
-	for _, m := range matcher.GetMatcherList().GetMatchers() {
-		if err := v.sessions(from, m.GetOnMatch()); err != nil {
-			return err
+	return v.within(filter.GetTypedConfig(), proxy, func() error {
+		from, matcher := originOf(proxy.GetStatPrefix()), proxy.GetMatcher()
+		for _, m := range matcher.GetMatcherList().GetMatchers() {
+			if err := v.sessions(from, m.GetOnMatch()); err != nil {
+				return err
+			}
 		}
-	}
-	if err := v.sessions(from, matcher.GetOnNoMatch()); err != nil {
-		return err
-	}
-	if v.changed {
-		return rewrite(filter.GetTypedConfig(), proxy)
-	}
-	v.changed = before
-	return nil
+		return v.sessions(from, matcher.GetOnNoMatch())
+	})
 }
 
 func (v *visit) sessions(from origin, to *matcherv3.Matcher_OnMatch) error {

@@ -146,6 +146,24 @@ func (v *visit) denies(from origin, cluster string) bool {
 	return denied
 }
 
+// within visits a message that is packed into another one, and packs it anew where
+// something in it was taken out.
+func (v *visit) within(packed *anypb.Any, m proto.Message, visit func() error) error {
+	if err := packed.UnmarshalTo(m); err != nil {
+		return err
+	}
+	before := v.changed
+	v.changed = false
+	if err := visit(); err != nil {
+		return err
+	}
+	if v.changed {
+		return rewrite(packed, m)
+	}
+	v.changed = before
+	return nil
+}
+
 // rewrite puts a configuration back into where it was.
 func rewrite(into *anypb.Any, m proto.Message) error {
 	body, err := marshal(m)
