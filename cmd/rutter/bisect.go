@@ -265,7 +265,7 @@ type bisected struct {
 // run searches by a command.
 func (b *bisected) run(ctx context.Context, env *environment, h *history.History, a *asker, flags *bisectFlags, address string, good, bad *routing.State) error {
 	b.Expect = flags.run
-	r, err := newRunner(env, flags, address, a.touches)
+	r, err := newRunner(env, flags, a, address)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type runner struct {
 	env     *environment
 	command string
 	url     *url.URL
+	port    int // that was asked for
 	config  standalone.Config
 	offset  int
 	// touches tells whether a version can be judged otherwise than the one before.
@@ -40,13 +41,13 @@ const (
 // errSkip says that the command cannot judge a version.
 var errSkip = errors.New("the command says that it cannot judge it (exit code 125)")
 
-func newRunner(env *environment, flags *bisectFlags, address string, touches func(*routing.Snapshot) bool) (*runner, error) {
+func newRunner(env *environment, flags *bisectFlags, a *asker, address string) (*runner, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
 	}
 	return &runner{
-		env: env, command: flags.run, url: u, offset: flags.portOffset, touches: touches,
+		env: env, command: flags.run, url: u, port: int(a.request.Port), offset: flags.portOffset, touches: a.touches,
 		config: standalone.Config{
 			ListenAddress: "127.0.0.1", Envoy: flags.envoy, Out: io.Discard, Logger: slog.New(slog.NewTextHandler(env.err, &slog.HandlerOptions{Level: slog.LevelError})),
 			PrintState: func(io.Writer, *routing.State) error { return nil },
@@ -80,15 +81,7 @@ func (r *runner) isGood(ctx context.Context, state *routing.State) (good bool, e
 
 // run runs the command. What it prints goes to standard error.
 func (r *runner) run(ctx context.Context, state *routing.State) (bool, error) {
-	port := r.url.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[r.url.Scheme]
-	}
-	var number int
-	if _, err := fmt.Sscan(port, &number); err != nil {
-		return false, fmt.Errorf("port %q: %w", port, err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", number+r.offset)
+	address := fmt.Sprintf("%s:%d", r.config.ListenAddress, r.port+r.offset)
 	here := *r.url
 	here.Host = address
 	command := exec.CommandContext(ctx, "sh", "-c", r.command)

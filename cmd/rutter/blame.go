@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -24,12 +23,7 @@ func newBlameCommand(env *environment) *cobra.Command {
 		Short: "Which change last set each field of an object, as recorded; of a deleted one, of its last form",
 		Example: `  rutter blame httproute/default/shop --data-dir DIR
   rutter blame gateway/default/web --at 2h --data-dir DIR`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("say of which object: kind/namespace/name, such as httproute/default/shop")
-			}
-			return atMost(1)(cmd, args)
-		},
+		Args: objectArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runBlame(cmd.Context(), env, &flags.reading, flags.at, args[0])
 		},

@@ -129,14 +129,26 @@ func (d *differences) write(w io.Writer, colours bool) error {
 		_, err := fmt.Fprintln(w, "no difference in routing")
 		return err
 	}
-	for _, g := range d.Gateways {
+	return writeGateways(w, d.Gateways, colours)
+}
+
+// writeGateways writes what differs, Gateway by Gateway.
+func writeGateways(w io.Writer, list []gatewayDifference, colours bool) error {
+	for _, g := range list {
 		if _, err := fmt.Fprintf(w, "Gateway %s\n", g.Gateway); err != nil {
 			return err
 		}
-		for _, one := range g.Differences {
-			if err := writeDifference(w, one, colours); err != nil {
-				return err
-			}
+		if err := g.write(w, colours); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gatewayDifference) write(w io.Writer, colours bool) error {
+	for _, one := range g.Differences {
+		if err := writeDifference(w, one, colours); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -196,23 +196,35 @@ func concerned(all map[routing.ResourceName]routing.Resource, r *evaluate.Reques
 
 func newGatewayAnswer(g *describe.Gateway, a *evaluate.Answer) gatewayAnswer {
 	out := gatewayAnswer{Gateway: g.Name, Outcome: string(a.Outcome), Listener: a.Chain, Host: a.Host, WiderHosts: a.PassedOver}
-	for _, s := range a.Shares {
-		out.Answers = append(out.Answers, share{s.Percent, s.Cluster, s.Status, s.GRPC, s.Why})
-	}
-	rules := map[string]describe.Rule{}
-	for _, h := range g.Hosts {
-		if h.Listener != a.Chain || h.Hostname != a.Host {
-			continue
-		}
-		for _, r := range h.Rules {
-			rules[r.Name()] = r
-		}
-	}
+	out.Answers = newShares(a)
+	rules := rulesOf(g, a.Chain, a.Host)
 	for _, t := range a.Tried {
 		r := rules[t.Route]
 		out.Tried = append(out.Tried, tried{Rule: ruleText(r), Match: r.Match, Matches: t.Matches, Taken: t.Route == a.Route, Why: t.Why})
 		if t.Route == a.Route {
 			out.Rule = &r
+		}
+	}
+	return out
+}
+
+func newShares(a *evaluate.Answer) []share {
+	var out []share
+	for _, s := range a.Shares {
+		out = append(out, share{s.Percent, s.Cluster, s.Status, s.GRPC, s.Why})
+	}
+	return out
+}
+
+// rulesOf are the rules of a host, by the names of their routes.
+func rulesOf(g *describe.Gateway, listener, host string) map[string]describe.Rule {
+	out := map[string]describe.Rule{}
+	for _, h := range g.Hosts {
+		if h.Listener != listener || h.Hostname != host {
+			continue
+		}
+		for _, r := range h.Rules {
+			out[r.Name()] = r
 		}
 	}
 	return out

@@ -14,13 +14,9 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
-	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
-	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
-	"github.com/rutter-gateway/rutter/projector"
 	"github.com/rutter-gateway/rutter/projector/fold"
-	"github.com/rutter-gateway/rutter/projector/replay"
 )
 
 // pinFlags are what `rutter pin` and `rutter unpin` can be told.
@@ -75,16 +71,16 @@ func runPin(ctx context.Context, env *environment, flags *pinFlags, gateway stri
 	if flags.at == "" {
 		return errors.New("say to which version: --at T")
 	}
-	p, err := flags.openPins(ctx, env)
+	h, format, done, err := flags.open(ctx, env)
 	if err != nil {
 		return err
 	}
-	defer p.log.Close()
-	now, err := at(ctx, p.history, env, "")
+	defer done()
+	now, err := at(ctx, h, env, "")
 	if err != nil {
 		return err
 	}
-	then, err := at(ctx, p.history, env, flags.at)
+	then, err := at(ctx, h, env, flags.at)
 	if err != nil {
 		return fmt.Errorf("--at: %w", err)
 	}
@@ -97,7 +93,7 @@ func runPin(ctx context.Context, env *environment, flags *pinFlags, gateway stri
 		return fmt.Errorf("nothing was published for the Gateway %s at %s", name, momentOf(then))
 	}
 	pin := newPin(name, content, flags.reason)
-	next, err := replay.Preview(ctx, p.events, p.folds, func(s *fold.State) ([]events.Event, error) { return pinning(env, s, pin, content) })
+	next, err := h.Preview(ctx, func(s *fold.State) ([]events.Event, error) { return pinning(env, s, pin, content) })
 	if err != nil {
 		return err
 	}
@@ -109,45 +105,13 @@ func runPin(ctx context.Context, env *environment, flags *pinFlags, gateway stri
 		return err
 	}
 	answer := &pinned{Gateway: name, Pin: pin, From: momentOf(now), To: momentOf(then), Gateways: changes.Gateways}
-	if err := flags.tell(env, p.format, answer); err != nil {
+	if err := flags.tell(env, format, answer); err != nil {
 		return err
 	}
 	if flags.dryRun {
 		return nil
 	}
 	return flags.write(ctx, env, pin)
-}
-
-// pinsLog is a log as pin and unpin read it.
-type pinsLog struct {
-	log     events.Log
-	history *history.History
-	format  display.Format
-	events  events.Stream
-	folds   events.Bucket
-}
-
-func (f *pinFlags) openPins(ctx context.Context, env *environment) (*pinsLog, error) {
-	format, err := display.ParseFormat(f.output)
-	if err != nil {
-		return nil, err
-	}
-	log, err := f.openLog(ctx, env)
-	if err != nil {
-		return nil, err
-	}
-	p := &pinsLog{log: log, format: format}
-	if p.history, err = history.Open(ctx, log); err == nil {
-		p.events, err = log.Stream(ctx, events.StreamConfig{Name: events.StreamEvents})
-	}
-	if err == nil {
-		p.folds, err = log.Bucket(ctx, projector.FoldBucket)
-	}
-	if err != nil {
-		log.Close()
-		return nil, err
-	}
-	return p, nil
 }
 
 // newPin is the RoutingPin of a Gateway: it has the Gateway's name, so that to pin again
@@ -237,10 +201,8 @@ func writeChanges(w io.Writer, list []gatewayDifference, colours bool) error {
 		return err
 	}
 	for _, g := range list {
-		for _, d := range g.Differences {
-			if err := writeDifference(w, d, colours); err != nil {
-				return err
-			}
+		if err := g.write(w, colours); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -87,10 +87,8 @@ func (p *plan) writeRouting(out *strings.Builder, colours bool) error {
 	}
 	for _, g := range p.Gateways {
 		fmt.Fprintf(out, "\nGateway %s\n", g.Gateway)
-		for _, one := range g.Differences {
-			if err := writeDifference(out, one, colours); err != nil {
-				return err
-			}
+		if err := g.write(out, colours); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/envoy"
 	"github.com/rutter-gateway/rutter/projector/envoy/describe"
@@ -20,33 +21,11 @@ type side struct {
 // touched are the resources on both sides of a difference that it touches, and those
 // that have to do with any request.
 func touched(before *routing.GatewayState, d *routing.GatewayDelta) (was, is map[routing.ResourceName]routing.Resource) {
-	was, is = map[routing.ResourceName]routing.Resource{}, map[routing.ResourceName]routing.Resource{}
-	changed, general := map[routing.ResourceName]bool{}, false
-	for _, r := range d.Changed {
-		changed[r.ResourceName] = true
-		general = general || r.Type == envoy.TypeListener
-	}
-	for _, id := range d.Removed {
-		changed[id] = true
-		general = general || id.Type == envoy.TypeListener
-	}
-	if before != nil {
-		for id, r := range before.Resources {
-			if general || d.Deleted || changed[id] || id.Type != envoy.TypeScope || strings.HasSuffix(id.Name, "/*") {
-				was[id], is[id] = r, r
-			}
-		}
-	}
-	for _, r := range d.Changed {
-		is[r.ResourceName] = r
-	}
-	for _, id := range d.Removed {
-		delete(is, id)
-	}
-	if d.Deleted {
-		clear(is)
-	}
-	return was, is
+	general := slices.ContainsFunc(d.Changed, func(r routing.Resource) bool { return r.Type == envoy.TypeListener }) ||
+		slices.ContainsFunc(d.Removed, func(id routing.ResourceName) bool { return id.Type == envoy.TypeListener })
+	return history.Sides(before, d, func(id routing.ResourceName) bool {
+		return general || id.Type != envoy.TypeScope || strings.HasSuffix(id.Name, "/*")
+	})
 }
 
 // destinations are the requests that would go elsewhere: for each rule on either side
@@ -94,10 +73,7 @@ func destinations(gateway string, was, is side) ([]destination, error) {
 
 // sharesOf are the shares of an answer; where nobody takes the request, all of it ends so.
 func sharesOf(a *evaluate.Answer) []share {
-	var out []share
-	for _, s := range a.Shares {
-		out = append(out, share{s.Percent, s.Cluster, s.Status, s.GRPC, s.Why})
-	}
+	out := newShares(a)
 	if len(out) == 0 && a.Outcome != evaluate.Streamed {
 		out = []share{{Percent: 100, Why: outcomes[a.Outcome]}}
 	}
@@ -106,15 +82,8 @@ func sharesOf(a *evaluate.Answer) []share {
 
 // matchOf says for which rule a probe is.
 func matchOf(g *describe.Gateway, p evaluate.Probe) string {
-	for _, h := range g.Hosts {
-		if h.Listener != p.Chain || h.Hostname != p.Host {
-			continue
-		}
-		for _, r := range h.Rules {
-			if r.Name() == p.Route {
-				return r.Match
-			}
-		}
+	if r, ok := rulesOf(g, p.Chain, p.Host)[p.Route]; ok {
+		return r.Match
 	}
 	return p.Method + " " + p.Target
 }

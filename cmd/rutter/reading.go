@@ -60,6 +60,14 @@ func (r *reading) bind(cmd *cobra.Command) {
 	flags.BoolVar(&r.noColor, "no-color", false, "no colours, also on a terminal")
 }
 
+// objectArg is for commands that are about one object.
+func objectArg(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("say of which object: kind/namespace/name, such as httproute/default/shop")
+	}
+	return atMost(1)(cmd, args)
+}
+
 // openWithin is how long to wait for a log to answer.
 const openWithin = 10 * time.Second
 

@@ -10,8 +10,6 @@ import (
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/history"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
-	"github.com/rutter-gateway/rutter/projector"
-	"github.com/rutter-gateway/rutter/projector/fold"
 	"github.com/rutter-gateway/rutter/projector/replay"
 )
 
@@ -42,9 +40,16 @@ func explained(ctx context.Context, log events.Log, findings []replay.Finding) (
 	if len(versions) > 2 {
 		versions = []events.Version{versions[0], versions[len(versions)-1]}
 	}
+	if len(versions) == 0 {
+		return nil, nil
+	}
+	h, err := history.Open(ctx, log)
+	if err != nil {
+		return nil, err
+	}
 	var out []*refolded
 	for _, v := range versions {
-		r, err := refold(ctx, log, v)
+		r, err := refold(ctx, h, v)
 		if err != nil {
 			return nil, err
 		}
@@ -53,32 +58,14 @@ func explained(ctx context.Context, log events.Log, findings []replay.Finding) (
 	return out, nil
 }
 
-func refold(ctx context.Context, log events.Log, version events.Version) (*refolded, error) {
-	h, err := history.Open(ctx, log)
-	if err != nil {
-		return nil, err
-	}
+func refold(ctx context.Context, h *history.History, version events.Version) (*refolded, error) {
 	was, err := h.State(ctx, version)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := log.Stream(ctx, events.StreamConfig{Name: events.StreamEvents})
+	now, err := h.Refold(ctx, version.Sequence)
 	if err != nil {
 		return nil, err
-	}
-	folds, err := log.Bucket(ctx, projector.FoldBucket)
-	if err != nil {
-		return nil, err
-	}
-	state, err := replay.StateAt(ctx, stream, folds, version.Sequence, fold.Values)
-	if err != nil {
-		return nil, err
-	}
-	now := routing.NewState()
-	if snapshot := replay.FromState(state).Project(); snapshot != nil {
-		if err := now.Apply(snapshot); err != nil {
-			return nil, err
-		}
 	}
 	names := slices.Compact(slices.Sorted(slices.Values(append(gatewayNames(was), gatewayNames(now)...))))
 	d, err := newDifferences(was, now, names)
@@ -119,15 +106,8 @@ func (r *refolded) write(w io.Writer, colours bool) error {
 	if _, err := fmt.Fprintf(w, "\nVersion %s of this build, in place of what was published\n", r.Version); err != nil {
 		return err
 	}
-	for _, g := range r.Gateways {
-		if _, err := fmt.Fprintf(w, "Gateway %s\n", g.Gateway); err != nil {
-			return err
-		}
-		for _, one := range g.Differences {
-			if err := writeDifference(w, one, colours); err != nil {
-				return err
-			}
-		}
+	if err := writeGateways(w, r.Gateways, colours); err != nil {
+		return err
 	}
 	for _, t := range r.Conditions {
 		if _, err := fmt.Fprintf(w, "%s\n  - %s\n  + %s\n", t.Object, t.Was, t.Now); err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,12 +23,7 @@ func newTraceCommand(env *environment) *cobra.Command {
 		Short: "One change from the API server to Envoy's acknowledgement, with the time of each hop",
 		Example: `  rutter trace httproute/default/shop --data-dir DIR
   rutter trace httproute/default/shop --change 21 --data-dir DIR`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("say of which object: kind/namespace/name, such as httproute/default/shop")
-			}
-			return atMost(1)(cmd, args)
-		},
+		Args: objectArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTrace(cmd.Context(), env, &flags.reading, args[0], flags.change)
 		},

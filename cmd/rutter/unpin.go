@@ -12,7 +12,6 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/projector/fold"
-	"github.com/rutter-gateway/rutter/projector/replay"
 )
 
 // unpinFlags are what `rutter unpin` can be told.
@@ -41,12 +40,12 @@ the Gateway from the cluster, or with --manifest their file.`,
 }
 
 func runUnpin(ctx context.Context, env *environment, flags *unpinFlags, in io.Reader, gateway string) error {
-	p, err := flags.openPins(ctx, env)
+	h, format, done, err := flags.open(ctx, env)
 	if err != nil {
 		return err
 	}
-	defer p.log.Close()
-	now, err := at(ctx, p.history, env, "")
+	defer done()
+	now, err := at(ctx, h, env, "")
 	if err != nil {
 		return err
 	}
@@ -55,7 +54,7 @@ func runUnpin(ctx context.Context, env *environment, flags *unpinFlags, in io.Re
 		return err
 	}
 	var pins []recordedPin
-	next, err := replay.Preview(ctx, p.events, p.folds, func(s *fold.State) ([]events.Event, error) {
+	next, err := h.Preview(ctx, func(s *fold.State) ([]events.Event, error) {
 		if pins = pinsOf(s, name); len(pins) == 0 {
 			return nil, fmt.Errorf("the Gateway %s is not pinned", name)
 		}
@@ -72,7 +71,7 @@ func runUnpin(ctx context.Context, env *environment, flags *unpinFlags, in io.Re
 	for _, pin := range pins {
 		answer.Pins = append(answer.Pins, pin.String())
 	}
-	if err := flags.tell(env, p.format, answer); err != nil {
+	if err := flags.tell(env, format, answer); err != nil {
 		return err
 	}
 	if flags.dryRun {

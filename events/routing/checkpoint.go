@@ -23,10 +23,10 @@ type Checkpoint struct {
 }
 
 // Name is that of the checkpoint in its bucket.
-func (c *Checkpoint) Name() string { return checkpointName(c.Position) }
+func (c *Checkpoint) Name() string { return CheckpointName(c.Position) }
 
-// checkpointName sorts by sequence.
-func checkpointName(position events.Version) string {
+// CheckpointName is the name of the checkpoint at a position; names sort by sequence.
+func CheckpointName(position events.Version) string {
 	return fmt.Sprintf("%s/%020d", position.Incarnation, position.Sequence)
 }
 
@@ -58,6 +58,15 @@ func GetCheckpoint(ctx context.Context, bucket events.Bucket, name string) (*Che
 		return nil, fmt.Errorf("read checkpoint %s: %w: format %d, this build reads %d", name, ErrFormat, c.Format, FormatVersion)
 	}
 	return c, nil
+}
+
+// FirstCheckpoint is the oldest from which SNAPSHOTS can be read on; nil for none.
+func FirstCheckpoint(ctx context.Context, stream events.Stream, bucket events.Bucket) (*Checkpoint, error) {
+	_, names, err := checkpoints(ctx, stream, bucket)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	return GetCheckpoint(ctx, bucket, names[0])
 }
 
 // CheckpointAt makes one of the newest version that is not after version, as it was

@@ -75,7 +75,7 @@ func CheckpointsBetween(ctx context.Context, stream events.Stream, bucket events
 
 // FollowCheckpoint reads from the whole version at a place on, that one first.
 func FollowCheckpoint(ctx context.Context, stream events.Stream, bucket events.Bucket, position events.Version) (*Follower, error) {
-	return followCheckpoint(ctx, stream, bucket, checkpointName(position), func(*Snapshot) bool { return true })
+	return followCheckpoint(ctx, stream, bucket, CheckpointName(position), func(*Snapshot) bool { return true })
 }
 
 // placeOf is the sequence in the name of a checkpoint.

@@ -171,7 +171,7 @@ func (b *blamer) begin(ctx context.Context, h *History) error {
 		return fmt.Errorf("read %s in the oldest checkpoint: %w", Object(b.key), err)
 	}
 	b.journal.last[b.key] = form
-	b.tree = blame(nil, "", withoutAssigned(form), &mark{&Entry{Time: b.since}, true})
+	b.tree = blame(nil, "", events.WithoutAssigned(form), &mark{&Entry{Time: b.since}, true})
 	return nil
 }
 
@@ -204,7 +204,7 @@ func (b *blamer) add(e events.Event) {
 		} else {
 			m.before = e.Type == events.ObjectBaseline || b.listing
 		}
-		b.tree = blame(b.tree, "", withoutAssigned(form), m)
+		b.tree = blame(b.tree, "", events.WithoutAssigned(form), m)
 	}
 }
 

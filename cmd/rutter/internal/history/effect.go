@@ -74,34 +74,14 @@ func effectOf(before *routing.State, s *routing.Snapshot) (*Effect, error) {
 // gatewayEffect compares only what a delta touches, so that it costs what the
 // change costs.
 func gatewayEffect(before *routing.GatewayState, d *routing.GatewayDelta) (GatewayEffect, error) {
-	if before == nil {
-		before = &routing.GatewayState{}
-	}
-	was, is := map[routing.ResourceName]routing.Resource{}, map[routing.ResourceName]routing.Resource{}
-	for name, r := range before.Resources {
-		if name.Type == envoy.TypeListener || name.Type == envoy.TypeSecret || d.Deleted { // few, and read together
-			was[name], is[name] = r, r
-		}
-	}
+	was, is := Sides(before, d, func(id routing.ResourceName) bool { // few, and read together
+		return id.Type == envoy.TypeListener || id.Type == envoy.TypeSecret
+	})
 	out := GatewayEffect{Gateway: d.Gateway}
 	for _, r := range d.Changed {
-		old, had := before.Resources[r.ResourceName]
-		if had {
-			was[r.ResourceName] = old
-		}
-		if had && r.Type == envoy.TypeCluster {
+		if _, had := was[r.ResourceName]; had && r.Type == envoy.TypeCluster {
 			out.Backends = append(out.Backends, r.Name)
 		}
-		is[r.ResourceName] = r
-	}
-	for _, name := range d.Removed {
-		if old, had := before.Resources[name]; had {
-			was[name] = old
-		}
-		delete(is, name)
-	}
-	if d.Deleted {
-		clear(is)
 	}
 	a, err := describe.Of(d.Gateway, was)
 	if err != nil {
@@ -113,6 +93,38 @@ func gatewayEffect(before *routing.GatewayState, d *routing.GatewayDelta) (Gatew
 	}
 	out.Differences = describe.Diff(a, b)
 	return out, nil
+}
+
+// Sides are the resources of a Gateway on both sides of a difference: those that it
+// touches, and of the others those that always accepts. Where the Gateway goes, that is
+// all of them.
+func Sides(before *routing.GatewayState, d *routing.GatewayDelta, always func(routing.ResourceName) bool) (was, is map[routing.ResourceName]routing.Resource) {
+	was, is = map[routing.ResourceName]routing.Resource{}, map[routing.ResourceName]routing.Resource{}
+	if before == nil {
+		before = &routing.GatewayState{}
+	}
+	for id, r := range before.Resources {
+		if always(id) || d.Deleted {
+			was[id], is[id] = r, r
+		}
+	}
+	touch := func(id routing.ResourceName) {
+		if old, had := before.Resources[id]; had {
+			was[id] = old
+		}
+	}
+	for _, r := range d.Changed {
+		touch(r.ResourceName)
+		is[r.ResourceName] = r
+	}
+	for _, id := range d.Removed {
+		touch(id)
+		delete(is, id)
+	}
+	if d.Deleted {
+		clear(is)
+	}
+	return was, is
 }
 
 // line is one thing that a verdict says.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/rutter-gateway/rutter/events"
 )
 
 // Field is one value that changed. Before or After is "" where there was, or is, none.
@@ -53,11 +55,6 @@ func (f Field) Short(most int) string {
 	return f.Path + " changed"
 }
 
-// assigned is the metadata that nobody writes: it changes with every change.
-func assigned() []string {
-	return []string{"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"}
-}
-
 // FieldsThatDiffer are those in which two recorded forms of an object, as JSON, differ;
 // none where one cannot be read.
 func FieldsThatDiffer(before, after []byte) []Field {
@@ -72,20 +69,8 @@ func FieldsThatDiffer(before, after []byte) []Field {
 // order of the paths.
 func compare(before, after map[string]any) []Field {
 	var out []Field
-	compareValues(nil, withoutAssigned(before), withoutAssigned(after), &out)
+	compareValues(nil, events.WithoutAssigned(before), events.WithoutAssigned(after), &out)
 	return out
-}
-
-func withoutAssigned(o map[string]any) map[string]any {
-	o = maps.Clone(o)
-	if m, ok := o["metadata"].(map[string]any); ok {
-		m = maps.Clone(m)
-		for _, name := range assigned() {
-			delete(m, name)
-		}
-		o["metadata"] = m
-	}
-	return o
 }
 
 func compareValues(steps []string, before, after any, out *[]Field) {

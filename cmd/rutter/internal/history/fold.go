@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/fold"
 	"github.com/rutter-gateway/rutter/projector/replay"
 )
@@ -29,4 +30,23 @@ func (h *History) Fold(ctx context.Context, v events.Version, keep fold.Content)
 		return nil, fmt.Errorf("at version %d not everything was listed yet: give a later one", v.Sequence)
 	}
 	return state, nil
+}
+
+// Refold is what this build publishes of what was recorded up to a sequence, as far as the
+// log tells.
+func (h *History) Refold(ctx context.Context, sequence uint64) (*routing.State, error) {
+	state, err := replay.StateAt(ctx, h.events, h.folds, sequence, fold.Values)
+	if err != nil {
+		return nil, err
+	}
+	out := routing.NewState()
+	if s := replay.FromState(state).Project(); s != nil {
+		err = out.Apply(s)
+	}
+	return out, err
+}
+
+// Preview is [replay.Preview] of the log.
+func (h *History) Preview(ctx context.Context, changes func(*fold.State) ([]events.Event, error)) (*routing.State, error) {
+	return replay.Preview(ctx, h.events, h.folds, changes)
 }

@@ -128,6 +128,15 @@ func decode(m events.Message) (events.Event, error) {
 	return e, nil
 }
 
+// event is the one at a sequence.
+func (h *History) event(ctx context.Context, sequence uint64) (events.Event, error) {
+	m, err := h.events.Get(ctx, sequence)
+	if err != nil {
+		return events.Event{}, err
+	}
+	return decode(m)
+}
+
 // timeOf is when the event at a sequence was observed.
 func (h *History) timeOf(ctx context.Context, sequence uint64) (time.Time, error) {
 	m, err := h.events.Get(ctx, sequence)

@@ -110,11 +110,7 @@ func (h *History) separate(ctx context.Context, state *fold.State, published *ro
 
 // change is the event at a sequence, and what it changed in the state before it.
 func (h *History) change(ctx context.Context, before *fold.State, sequence uint64) (*Change, error) {
-	m, err := h.events.Get(ctx, sequence)
-	if err != nil {
-		return nil, err
-	}
-	e, err := decode(m)
+	e, err := h.event(ctx, sequence)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +146,7 @@ func (c *Change) Diff() string {
 		if form == nil {
 			continue
 		}
-		form = withoutAssigned(form)
+		form = events.WithoutAssigned(form)
 		if pair, ok := form["keyPair"].(map[string]any); ok && pair[sealedDigest] != nil {
 			pair = maps.Clone(pair)
 			pair[sealedDigest] = sealed
@@ -173,11 +169,7 @@ func (h *History) EntriesOf(ctx context.Context, sequences []uint64) ([]*Entry, 
 	var out []*Entry
 	j := newJournal(Query{All: true})
 	for _, sequence := range sequences {
-		m, err := h.events.Get(ctx, sequence)
-		if err != nil {
-			return out, err
-		}
-		e, err := decode(m)
+		e, err := h.event(ctx, sequence)
 		if err != nil {
 			return out, err
 		}

@@ -181,28 +181,13 @@ func (x *exporter) starts(ctx context.Context) (position uint64, err error) {
 	at := events.Version{Incarnation: info.Incarnation, Sequence: x.first - 1}
 	c, err := routing.CheckpointAt(ctx, snapshots, x.versions, at)
 	if errors.Is(err, events.ErrGap) { // none so old is left
-		c, err = x.oldest(ctx)
+		c, err = routing.FirstCheckpoint(ctx, snapshots, x.versions)
 	}
 	if err != nil || c == nil {
 		return x.infos[events.StreamSnapshots].First - 1, err
 	}
 	_, err = x.version(c)
 	return c.Position.Sequence, err
-}
-
-// oldest is the first checkpoint of SNAPSHOTS from which that can be read on; nil for none.
-func (x *exporter) oldest(ctx context.Context) (*routing.Checkpoint, error) {
-	names, err := x.versions.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	info := x.infos[events.StreamSnapshots]
-	for _, name := range names {
-		if at, ok := sequenceOf(name, info.Incarnation); ok && at+1 >= info.First && at <= info.Last {
-			return routing.GetCheckpoint(ctx, x.versions, name)
-		}
-	}
-	return nil, nil
 }
 
 // fold writes a state, and returns how long it is.
@@ -257,7 +242,7 @@ func (x *exporter) snapshots(ctx context.Context, position uint64) error {
 		return err
 	}
 	stored, err := x.waypoints(ctx, x.versions, info.Incarnation, func(sequence uint64) (int, error) {
-		c, err := routing.GetCheckpoint(ctx, x.versions, fmt.Sprintf("%s/%020d", info.Incarnation, sequence))
+		c, err := routing.GetCheckpoint(ctx, x.versions, routing.CheckpointName(events.Version{Incarnation: info.Incarnation, Sequence: sequence}))
 		if err != nil {
 			return 0, err
 		}
