@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -68,6 +69,7 @@ func BenchmarkTimeTravel(b *testing.B) {
 	t.run("trace", nil, "trace", "httproute/default/r0")
 	t.run("blame", nil, "blame", "httproute/default/r0")
 	t.verify()
+	t.export()
 }
 
 type traveller struct {
@@ -78,24 +80,36 @@ type traveller struct {
 // run runs a command, and reads what it prints.
 func (t *traveller) run(name string, into any, args ...string) time.Duration {
 	t.b.Helper()
-	command := exec.CommandContext(t.b.Context(), t.rutter, append(args, "--nats-url", t.url, "-o", "json")...)
-	command.Stderr = os.Stderr
-	began := time.Now()
-	out, err := command.Output()
-	took := time.Since(began)
-	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
-		t.b.Fatalf("rutter %v: %v", args, err)
-	}
+	took, out := t.execute(name, append(args, "-o", "json")...)
 	if into != nil {
 		if err := json.Unmarshal(out, into); err != nil {
 			t.b.Fatal(err)
 		}
 	}
-	if name != "" {
-		t.b.ReportMetric(took.Seconds(), name+"-s")
-		t.b.ReportMetric((command.ProcessState.UserTime() + command.ProcessState.SystemTime()).Seconds(), name+"-cpu-s")
-	}
 	return took
+}
+
+// execute runs a command and reports, if it has a name, how long it took and how much
+// memory at most.
+func (t *traveller) execute(name string, args ...string) (took time.Duration, out []byte) {
+	t.b.Helper()
+	command := exec.CommandContext(t.b.Context(), t.rutter, append(args, "--nats-url", t.url)...)
+	command.Stderr = os.Stderr
+	began := time.Now()
+	out, err := command.Output()
+	took = time.Since(began)
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		t.b.Fatalf("rutter %v: %v", args, err)
+	}
+	if name != "" {
+		state := command.ProcessState
+		t.b.ReportMetric(took.Seconds(), name+"-s")
+		t.b.ReportMetric((state.UserTime() + state.SystemTime()).Seconds(), name+"-cpu-s")
+		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+			t.b.ReportMetric(float64(usage.Maxrss)/1024, name+"-MiB") // Linux counts in KiB
+		}
+	}
+	return took, out
 }
 
 // verify folds everything again, on one core.
@@ -111,4 +125,16 @@ func (t *traveller) verify() {
 		t.b.Errorf("found %v", report.Findings)
 	}
 	t.b.ReportMetric(report.Events/took.Seconds(), "verify-events/s")
+}
+
+// export writes the whole log to a file.
+func (t *traveller) export() {
+	t.b.Helper()
+	file := filepath.Join(t.b.TempDir(), "all.rutter")
+	t.execute("export", "export", "-f", file)
+	info, err := os.Stat(file)
+	if err != nil {
+		t.b.Fatal(err)
+	}
+	t.b.ReportMetric(float64(info.Size())/(1<<20), "export-file-MiB")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/memory"
 	"github.com/rutter-gateway/rutter/projector"
 	"github.com/rutter-gateway/rutter/projector/replay"
 )
@@ -37,6 +38,7 @@ of the upgrade. What differs is told in routing terms, for the first version and
 				return err
 			}
 			defer log.Close()
+			memory.Spend()
 			report, err := verify(cmd.Context(), log)
 			if err != nil {
 				return err

@@ -28,6 +28,9 @@ type State struct {
 	Gateways      map[string]*GatewayState
 	Verdicts      map[events.Key]Verdict
 	VerdictDigest Digest
+
+	// digests of the verdicts: each takes as long as writing it.
+	digests map[events.Key]Digest
 }
 
 // GatewayState is what the Envoys of one Gateway run in one version.
@@ -45,7 +48,7 @@ func (g *GatewayState) Clone() *GatewayState {
 
 // NewState is the state before the first version.
 func NewState() *State {
-	return &State{Gateways: map[string]*GatewayState{}, Verdicts: map[events.Key]Verdict{}}
+	return &State{Gateways: map[string]*GatewayState{}, Verdicts: map[events.Key]Verdict{}, digests: map[events.Key]Digest{}}
 }
 
 // Apply adds a snapshot. On error the state is no version any more and must be
@@ -107,14 +110,15 @@ func (s *State) applyGateway(d *GatewayDelta) error {
 }
 
 func (s *State) setVerdict(key events.Key, v *Verdict) {
-	if old, ok := s.Verdicts[key]; ok {
-		s.VerdictDigest = s.VerdictDigest.Sub(old.Digest())
+	s.VerdictDigest = s.VerdictDigest.Sub(s.digests[key])
+	if v == nil {
 		delete(s.Verdicts, key)
+		delete(s.digests, key)
+		return
 	}
-	if v != nil {
-		s.VerdictDigest = s.VerdictDigest.Add(v.Digest())
-		s.Verdicts[key] = *v
-	}
+	digest := v.Digest()
+	s.VerdictDigest = s.VerdictDigest.Add(digest)
+	s.Verdicts[key], s.digests[key] = *v, digest
 }
 
 // Full is the state as one snapshot on top of nothing: the form of a checkpoint.

@@ -77,7 +77,7 @@ type Finding struct {
 // every scratchEvery events. While it lasts every version is, then those at which it
 // pays out, and the last.
 const (
-	scratchBudget = 100_000
+	scratchBudget = 50_000
 	scratchEvery  = 20
 )
 

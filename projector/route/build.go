@@ -2,6 +2,7 @@ package route
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/projector/fold"
@@ -36,6 +37,8 @@ type builder struct {
 	change Change
 	// switched are the Gateways for which a pin came or went.
 	switched []string
+	// noted is the room for what one output reads.
+	noted []node
 }
 
 // seed marks what a changed key leads to: the output of the object itself and
@@ -86,7 +89,7 @@ func (b *builder) indexGrant(key events.Key) {
 }
 
 func (b *builder) recompute(v *vertex) {
-	t, r, n := b.t, &reader{state: b.state, t: b.t}, v.node
+	t, r, n := b.t, &reader{state: b.state, t: b.t, noted: b.noted[:0]}, v.node
 	v.dirty = false
 	switch n.layer {
 	case classNode:
@@ -137,25 +140,21 @@ func (b *builder) recompute(v *vertex) {
 		key := events.Key{Resource: events.BackendTLSPolicies, Namespace: n.a, Name: n.b}
 		b.setVerdict(key, t.computePolicyVerdict(r, key))
 	}
+	b.noted = r.noted
 	t.graph.setReads(v, r.noted)
 }
 
 // need says what is needed by something that needed what was.
-func (b *builder) need(was, is []node) {
-	for _, n := range is {
-		b.t.graph.need(n, 1)
+func need[ID comparable](b *builder, was, is []ID, output func(ID) node) {
+	if slices.Equal(was, is) {
+		return
 	}
-	for _, n := range was {
-		b.t.graph.need(n, -1)
+	for _, id := range is {
+		b.t.graph.need(output(id), 1)
 	}
-}
-
-func outputs[ID any](ids []ID, output func(ID) node) []node {
-	nodes := make([]node, 0, len(ids))
-	for _, id := range ids {
-		nodes = append(nodes, output(id))
+	for _, id := range was {
+		b.t.graph.need(output(id), -1)
 	}
-	return nodes
 }
 
 func clusterOutput(id ClusterID) node { return node{layer: clusterNode, a: id.Gateway, b: id.Name} }

@@ -134,11 +134,15 @@ func (g *graph) need(output node, more int32) {
 	}
 }
 
-// setReads replaces what output reads.
+// setReads replaces what output reads. It sorts inputs, and does not keep them.
 func (g *graph) setReads(output *vertex, inputs []node) {
 	before := output.reads
 	slices.SortFunc(inputs, node.compare)
 	inputs = slices.Compact(inputs)
+	if slices.EqualFunc(before, inputs, func(v *vertex, n node) bool { return v.node == n }) {
+		g.tidy(output)
+		return // as most often; nothing is looked up
+	}
 	output.reads = nil
 	if len(inputs) > 0 {
 		output.reads = make([]*vertex, len(inputs))

@@ -31,7 +31,7 @@ func (b *builder) setPins(gateway string, next *pins) {
 	}
 	b.change.Pins = append(b.change.Pins, gateway)
 	before, after := was.inForce.secrets(gateway), is.inForce.secrets(gateway)
-	b.need(outputs(before, secretOutput), outputs(after, secretOutput))
+	need(b, before, after, secretOutput)
 	b.change.Secrets = append(append(b.change.Secrets, before...), after...)
 	if was.inForce.same(is.inForce) {
 		return

@@ -301,3 +301,11 @@ func seedModel(key events.Key, visit, follow func(node)) {
 	}
 	follow(objectOf(key))
 }
+
+func outputs[ID any](ids []ID, output func(ID) node) []node {
+	nodes := make([]node, 0, len(ids))
+	for _, id := range ids {
+		nodes = append(nodes, output(id))
+	}
+	return nodes
+}

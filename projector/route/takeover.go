@@ -44,9 +44,9 @@ func (b *builder) setListenerSet(n node, key events.Key, next *listenerSet) {
 // those parts that came out different.
 func (b *builder) setMerged(name string, next *merged) {
 	t, old := b.t, b.t.merged[name]
-	b.need(outputs(old.hosts(), hostOutput), outputs(next.hosts(), hostOutput))
-	b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
-	b.need(outputs(old.authClusters(), clusterOutput), outputs(next.authClusters(), clusterOutput))
+	need(b, old.hosts(), next.hosts(), hostOutput)
+	need(b, old.secrets(), next.secrets(), secretOutput)
+	need(b, old.authClusters(), next.authClusters(), clusterOutput)
 	if next == nil {
 		delete(t.merged, name)
 	} else {
@@ -150,8 +150,8 @@ func (b *builder) setAttachment(key events.Key, r *reader) {
 	}
 	t.graph.mark(routeVerdictOf(key))
 	was, is := old.orEmpty(), next.orEmpty()
-	b.need(outputs(was.hosts, hostOutput), outputs(is.hosts, hostOutput))
-	b.need(outputs(was.clusters, clusterOutput), outputs(is.clusters, clusterOutput))
+	need(b, was.hosts, is.hosts, hostOutput)
+	need(b, was.clusters, is.clusters, clusterOutput)
 	b.setMembers(key, was, is)
 	b.setAttached(was.attachedTo(), is.attachedTo())
 	b.setAncestors(was.ancestors, is.ancestors)
@@ -241,7 +241,7 @@ func (b *builder) setCluster(v *vertex, r *reader) {
 	}
 	if replace(t.clusters, id, next) {
 		b.change.Clusters = append(b.change.Clusters, id)
-		b.need(outputs(old.secrets(), secretOutput), outputs(next.secrets(), secretOutput))
+		need(b, old.secrets(), next.secrets(), secretOutput)
 	}
 }
 
