@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -13,33 +15,73 @@ import (
 	"time"
 )
 
-// httpClient asks for a host at a port, on a new connection each time or always on the
-// same one; one that does not last is a failure too.
-func httpClient(ctx context.Context, scheme, host string, port int, keep bool) func() error {
-	var dialled int
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	transport := &http.Transport{
-		DisableKeepAlives: !keep,
-		MaxConnsPerHost:   1,                                                       // instead of a second one while the first is still being put back
-		TLSClientConfig:   &tls.Config{ServerName: host, InsecureSkipVerify: true}, //nolint:gosec // who answers is seen by what is said
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			dialled++
-			return dialer.DialContext(ctx, network, address)
-		},
-	}
+// httpClient asks for a host at a port, on a new connection each time.
+func httpClient(ctx context.Context, scheme, host string, port int) func() error {
+	transport := httpTransport(host)
 	return func() error {
 		status, body, err := get(context.WithoutCancel(ctx), transport, fmt.Sprintf("%s://127.0.0.1:%d/", scheme, port), host)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d: %s", status, body)
+		}
+		return err
+	}
+}
+
+// keptClient asks for a host at a port, always on one connection; that it does not last
+// is a failure. It is not an http.Transport because that gives up connections by itself
+// where a machine is slow.
+func keptClient(ctx context.Context, scheme, host string, port int) func() error {
+	var conn net.Conn
+	var reader *bufio.Reader
+	dial := func() (err error) {
+		dialer := &net.Dialer{Timeout: 5 * time.Second}
+		conn, err = dialer.DialContext(context.WithoutCancel(ctx), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil && scheme == "https" {
+			conn = tls.Client(conn, &tls.Config{ServerName: host, InsecureSkipVerify: true}) //nolint:gosec // who answers is seen by what is said
+		}
+		if err == nil {
+			reader = bufio.NewReader(conn)
+		}
+		return err
+	}
+	ask := func() error {
+		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			return err
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/", http.NoBody)
+		if err != nil {
+			return err
+		}
+		if err := request.Write(conn); err != nil {
+			return err
+		}
+		response, err := http.ReadResponse(reader, request)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(response.Body)
 		switch {
 		case err != nil:
 			return err
-		case status != http.StatusOK:
-			return fmt.Errorf("status %d: %s", status, body)
-		case keep && dialled > 1:
-			err := fmt.Errorf("connection %d became necessary", dialled)
-			dialled = 1
-			return err
+		case response.StatusCode != http.StatusOK:
+			return fmt.Errorf("status %d: %s", response.StatusCode, body)
+		case response.Close:
+			return errors.New("the connection ends with this answer")
 		}
 		return nil
+	}
+	return func() error {
+		if conn == nil {
+			if err := dial(); err != nil {
+				return err
+			}
+		}
+		err := ask()
+		if err != nil {
+			conn.Close()
+			conn = nil
+		}
+		return err
 	}
 }
 

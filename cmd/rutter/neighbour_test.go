@@ -51,14 +51,14 @@ spec:
 	s.start(args...)
 	s.neighbours = gwtest.NewLoad(t) // it ends before what it asks does
 	for name, ask := range map[string]func() error{
-		"HTTP":                  httpClient(t.Context(), "http", "web.example.com", s.port, false),
-		"HTTP, one connection":  httpClient(t.Context(), "http", "web.example.com", s.port, true),
-		"HTTPS":                 httpClient(t.Context(), "https", "web.example.com", s.https, false),
-		"HTTPS, one connection": httpClient(t.Context(), "https", "web.example.com", s.https, true),
-		"HTTP to TLS":           httpClient(t.Context(), "http", "secure.example.com", s.port, false),
-		"TLS":                   httpClient(t.Context(), "https", "tls.example.com", s.https, false),
-		"TCP, one connection":   httpClient(t.Context(), "http", "anything", s.tcp, true),
-		"TCP":                   httpClient(t.Context(), "http", "anything", s.tcp, false),
+		"HTTP":                  httpClient(t.Context(), "http", "web.example.com", s.port),
+		"HTTP, one connection":  keptClient(t.Context(), "http", "web.example.com", s.port),
+		"HTTPS":                 httpClient(t.Context(), "https", "web.example.com", s.https),
+		"HTTPS, one connection": keptClient(t.Context(), "https", "web.example.com", s.https),
+		"HTTP to TLS":           httpClient(t.Context(), "http", "secure.example.com", s.port),
+		"TLS":                   httpClient(t.Context(), "https", "tls.example.com", s.https),
+		"TCP, one connection":   keptClient(t.Context(), "http", "anything", s.tcp),
+		"TCP":                   httpClient(t.Context(), "http", "anything", s.tcp),
 		"UDP":                   udpClient(s.udp),
 	} {
 		s.eventually(name+" is served", ask)
