@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,7 @@ func (w *world) coldStart(ctx context.Context, sets int) (*Sets, error) {
 		return nil, err
 	}
 	w.say("every route is asked once")
-	if result.Wrong, err = w.sweep(ctx, result.Routes); err != nil {
+	if result.Wrong, err = w.sweep(ctx, sets); err != nil {
 		return nil, err
 	}
 	w.say("statuses are waited for")
@@ -136,25 +137,38 @@ func routeOfSet(i int) *gatewayv1.HTTPRoute {
 	return r
 }
 
-// sweep asks every route once, and returns how many do not answer 200.
-func (w *world) sweep(ctx context.Context, routes int) (int, error) {
+// sweep asks every route once, those of a ListenerSet one after the other: an Envoy keeps
+// a connection for every request that was ever under way to a Service at a time, and has so
+// many files only. It returns how many do not answer 200.
+func (w *world) sweep(ctx context.Context, sets int) (int, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: creators}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	var wrong atomic.Int64
-	err := inParallel(ctx, 0, routes, func(ctx context.Context, i int) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/", http.NoBody)
-		if err != nil {
-			return err
+	err := inParallel(ctx, 0, sets, func(ctx context.Context, set int) error {
+		for i := range routesPerSet {
+			status, err := w.ask(ctx, client, hostOfSet(set*routesPerSet+i))
+			if err != nil {
+				return err
+			}
+			if status != http.StatusOK {
+				wrong.Add(1)
+			}
 		}
-		request.Host = hostOfSet(i)
-		answer, err := client.Do(request)
-		if err != nil {
-			return errors.Join(fmt.Errorf("ask %s", request.Host), err)
-		}
-		if answer.StatusCode != http.StatusOK {
-			wrong.Add(1)
-		}
-		return answer.Body.Close()
+		return nil
 	})
 	return int(wrong.Load()), err
+}
+
+func (w *world) ask(ctx context.Context, client *http.Client, host string) (status int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	request.Host = host
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("ask %s: %w", host, err)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, errors.Join(err, answer.Body.Close())
 }
