@@ -51,7 +51,7 @@ harm, because each write is refused by the API server unless it is made from the
 }
 
 func runStatusWriter(ctx context.Context, p *process.Process, api *rest.Config, controllerName string) error {
-	recorder, err := kube.NewRecorder(kube.RecorderConfig{API: api, Controller: controllerName, Instance: p.Name, Logger: p.Logger, Registerer: p.Registry})
+	recorder, err := kube.NewRecorder(kube.RecorderConfig{API: api, Instance: p.Name, Logger: p.Logger, Registerer: p.Registry})
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,8 @@ func runStatusWriter(ctx context.Context, p *process.Process, api *rest.Config, 
 	if err != nil {
 		return err
 	}
-	watching, stop := context.WithCancel(ctx)
+	// Until the last status is written, of which there may be an Event.
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watches sync.WaitGroup
 	defer watches.Wait()
 	defer stop()

@@ -20,19 +20,27 @@ func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
 	if s.Events == nil {
 		return
 	}
-	object := corev1.ObjectReference{
-		APIVersion: groupVersion(key.Resource).String(), Kind: kinds()[key.Resource],
-		Namespace: key.Namespace, Name: key.Name, UID: types.UID(after.UID),
-	}
+	about := Event{Object: key, UID: after.UID, Generation: after.Generation}
 	for _, r := range conditions.Refusals(before, after, s.ControllerName) {
-		s.Events.Record(Event{Regarding: object, Related: parentOf(key, r.Parent), Reason: r.Reason, Action: "Attach", Note: note(r.Message)})
+		e := about
+		e.Related, e.Reason, e.Action, e.Note = parentOf(key, r.Parent), r.Reason, "Attach", note(r.Message)
+		s.Events.Record(e)
 	}
 	for _, w := range conditions.Warnings(before, after, s.ControllerName) {
+		e := about
+		e.Reason, e.Action, e.Note = w.Reason, "Serve", note("Listener "+w.Listener+": "+w.Message)
 		if w.Parent != nil {
-			s.Events.Record(Event{Regarding: object, Related: parentOf(key, *w.Parent), Reason: w.Reason, Action: "Route", Note: note(w.Message)})
-		} else {
-			s.Events.Record(Event{Regarding: object, Reason: w.Reason, Action: "Serve", Note: note("Listener " + w.Listener + ": " + w.Message)})
+			e.Related, e.Action, e.Note = parentOf(key, *w.Parent), "Route", note(w.Message)
 		}
+		s.Events.Record(e)
+	}
+}
+
+// regarding is what an Event is about.
+func (e *Event) regarding() corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion: groupVersion(e.Object.Resource).String(), Kind: kinds()[e.Object.Resource],
+		Namespace: e.Object.Namespace, Name: e.Object.Name, UID: types.UID(e.UID),
 	}
 }
 

@@ -30,7 +30,7 @@ func (r *recorder) Record(e Event) {
 		}
 		return fmt.Sprintf("%s %s/%s", o.Kind, o.Namespace, o.Name)
 	}
-	r.list = append(r.list, fmt.Sprintf("Warning %s %s %s: %s", e.Reason, about(e.Regarding), about(e.Related), e.Note))
+	r.list = append(r.list, fmt.Sprintf("Warning %s %s %s: %s", e.Reason, about(e.regarding()), about(e.Related), e.Note))
 }
 
 func TestAnEventTellsThatARouteBeginsToBeRefused(t *testing.T) {
