@@ -19,7 +19,7 @@ import (
 const webhookConfiguration = `
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
-metadata: {name: rutter-actors}
+metadata: {name: rutter-system-rutter-actors}
 webhooks:
 - name: actors.rutter.dev
   clientConfig: {service: {namespace: default, name: rutter-actors, path: /observe}}
@@ -32,7 +32,7 @@ webhooks:
 func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
 	r := newRig(t)
 	r.publish(fleet{"default/gw": r.gateway("gw")})
-	const resource, name = "validatingwebhookconfigurations", "rutter-actors"
+	const resource, name = "validatingwebhookconfigurations", "rutter-system-rutter-actors"
 	stop := r.start()
 	r.eventually("secrets", "rutter-actors-tls", func(o *unstructured.Unstructured) error {
 		c, err := certificate(o)
@@ -88,5 +88,15 @@ func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
 		if len(paths) != 2 {
 			t.Errorf("the paths were %v, want one of each CA", paths)
 		}
+	})
+	t.Run("the role of the chart is what was asked for", func(t *testing.T) {
+		stop := r.start()
+		r.eventually("deployments", "gw-rutter", exists)
+		r.publish(fleet{"default/gw": nil})
+		for resource, suffix := range built() {
+			r.gone(resource, "gw-rutter"+suffix)
+		}
+		stop()
+		r.rights.AreThoseOf(t, "provisioner")
 	})
 }

@@ -35,7 +35,9 @@ import (
 type rig struct {
 	t        *testing.T
 	cluster  *gwtest.Cluster
+	counted  *rest.Config
 	client   dynamic.Interface
+	rights   gwtest.Rights // what the provisioner asks for
 	ca       pki.Pair
 	stream   events.Stream // SNAPSHOTS
 	bucket   events.Bucket // of its checkpoints
@@ -53,8 +55,8 @@ func newRig(t *testing.T) *rig {
 	t.Parallel()
 	cluster := gwtest.StartCluster(t)
 	r := &rig{t: t, cluster: cluster, state: routing.NewState(), refused: map[string]int{}}
-	counted := rest.CopyConfig(cluster.Config)
-	counted.Wrap(func(next http.RoundTripper) http.RoundTripper {
+	r.counted = rest.CopyConfig(cluster.Config)
+	r.counted.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(request *http.Request) (*http.Response, error) {
 			response, err := next.RoundTrip(request)
 			if errors.Is(err, syscall.ECONNREFUSED) {
@@ -66,7 +68,7 @@ func newRig(t *testing.T) *rig {
 		})
 	})
 	var err error
-	r.client, err = dynamic.NewForConfig(counted)
+	r.client, err = dynamic.NewForConfig(r.counted)
 	must(t, err)
 	log := memlog.New(memlog.Config{})
 	t.Cleanup(log.Close)
@@ -120,9 +122,11 @@ func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	follower, err := routing.Follow(r.t.Context(), r.stream, r.bucket)
 	must(r.t, err)
+	client, err := dynamic.NewForConfig(r.rights.Of(r.counted))
+	must(r.t, err)
 	service, err := provisioner.New(provisioner.Config{
-		Snapshots: &batches{Follower: follower, slow: r.slow}, Client: r.client, Namespace: "default", ServerSecret: "rutter-xds-tls",
-		Webhook: provisioner.Webhook{Configuration: "rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
+		Snapshots: &batches{Follower: follower, slow: r.slow}, Client: client, Namespace: "default", ServerSecret: "rutter-xds-tls",
+		Webhook: provisioner.Webhook{Configuration: "rutter-system-rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
 		Infra: infra.Config{
 			EnvoyImage: "envoy:v1", RutterImage: "rutter:v1", XDSAddress: "rutter-xds.default.svc:18000",
 			DrainLeast: time.Second, DrainMost: time.Minute,

@@ -152,8 +152,15 @@ func TestPodsKeepToTheRestrictedStandardAndRolesToWhatTheyNeed(t *testing.T) {
 	}
 }
 
+// rightsAreTested are the roles that tests of their services hold to what those ask for,
+// no less and no more (gwtest.Rights).
+var rightsAreTested = []string{"rutter-init", "rutter-system-rutter-ingest", "rutter-system-rutter-provisioner", "rutter-system-rutter-status-writer"}
+
 func checkRules(t *testing.T, name string, role *unstructured.Unstructured) {
 	t.Helper()
+	if !slices.Contains(rightsAreTested, role.GetName()) {
+		t.Errorf("%s: nothing tests what %s %s is for", name, role.GetKind(), role.GetName())
+	}
 	rules, _, _ := unstructured.NestedSlice(role.Object, "rules")
 	for _, rule := range rules {
 		for _, list := range rule.(map[string]any) {
@@ -161,6 +168,23 @@ func checkRules(t *testing.T, name string, role *unstructured.Unstructured) {
 				t.Errorf("%s: %s %s has a rule for everything", name, role.GetKind(), role.GetName())
 			}
 		}
+	}
+}
+
+// Whoever has them installed decides about the definitions of the Gateway API.
+func TestTheChartBringsNoDefinitionOfTheGatewayAPI(t *testing.T) {
+	own := 0
+	for _, o := range objects(t, render(t, "--include-crds")) {
+		if o.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		if group, _, _ := unstructured.NestedString(o.Object, "spec", "group"); group != "rutter.dev" {
+			t.Errorf("it brings %s", o.GetName())
+		}
+		own++
+	}
+	if own != 2 {
+		t.Errorf("it brings %d definitions, want the two of Rutter", own)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package gwtest holds what tests of several packages need to stand for the world
-// around Rutter: manifests as objects, certificates, and a real HTTP backend; and how
-// they wait for it (Eventually).
+// around Rutter: manifests as objects, certificates, a real HTTP backend, and a real API
+// server, of which they note what is asked (Rights); and how they wait (Eventually).
 //
 //	YAML ──Objects──► objects      hosts ──Certificate──► PEM      StartBackend ──► an address that answers
 //

@@ -1,6 +1,7 @@
 package gwtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -138,12 +139,7 @@ type kubernetes struct {
 // k8sDirectory is where the programs are.
 func k8sDirectory(t testing.TB) string {
 	t.Helper()
-	dir := os.Getenv("RUTTER_K8S")
-	for up := "."; dir == ""; up = filepath.Join(up, "..") {
-		if _, err := os.Stat(filepath.Join(up, "go.mod")); err == nil {
-			dir = filepath.Join(up, "bin", "k8s")
-		}
-	}
+	dir := cmp.Or(os.Getenv("RUTTER_K8S"), filepath.Join(moduleRoot(), "bin", "k8s"))
 	for _, program := range []string{"etcd", "kube-apiserver"} {
 		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
 			t.Skipf("there is no %s; `make -C conformance programs` builds it", program)

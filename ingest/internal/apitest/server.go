@@ -107,11 +107,16 @@ status: {conditions: [{type: Established, status: "True"}]}
 `, plural, group, version, annotations))
 }
 
+// DeleteAll deletes all objects of a resource.
+func (s *Server) DeleteAll(resource string) {
+	for _, name := range s.names(resource) {
+		s.Delete(resource, name)
+	}
+}
+
 // Uninstall removes a definition, with all objects of the kind.
 func (s *Server) Uninstall(plural string) {
-	for _, name := range s.names(plural) {
-		s.Delete(plural, name)
-	}
+	s.DeleteAll(plural)
 	s.Delete("customresourcedefinitions", plural+".gateway.networking.k8s.io")
 }
 
@@ -206,6 +211,9 @@ func pluralOf(kind string) string {
 	lower := strings.ToLower(kind)
 	if strings.HasSuffix(lower, "ss") {
 		return lower + "es"
+	}
+	if stem, ok := strings.CutSuffix(lower, "policy"); ok {
+		return stem + "policies"
 	}
 	return lower + "s"
 }

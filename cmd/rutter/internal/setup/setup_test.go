@@ -29,7 +29,8 @@ func TestKeysAreMadeOnceAndKept(t *testing.T) {
 	api := gwtest.Kubernetes(t)
 	client, err := kubernetes.NewForConfig(api)
 	must(t, err)
-	own, err := setup.NewClient(api)
+	var rights gwtest.Rights
+	own, err := setup.NewClient(rights.Of(api))
 	must(t, err)
 	secrets, maps := client.CoreV1().Secrets("default"), client.CoreV1().ConfigMaps("default")
 	run := func() error {
@@ -85,4 +86,5 @@ func TestKeysAreMadeOnceAndKept(t *testing.T) {
 	if err := run(); err == nil || !strings.Contains(err.Error(), "restore the Secret") {
 		t.Errorf("with a spoilt identity: %v", err)
 	}
+	rights.AreThoseOf(t, "init")
 }
