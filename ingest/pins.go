@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/index"
+	"github.com/rutter-gateway/rutter/internal/process"
 )
 
 // A RoutingPin is recorded like any other object. What it puts in force is in SNAPSHOTS,
@@ -24,8 +26,9 @@ type pins struct {
 }
 
 type pinRequest struct {
-	key events.Key
-	pin index.Pin
+	key        events.Key
+	generation int64
+	pin        index.Pin
 }
 
 // maxAsked is how many may wait; the others are asked for when there is room.
@@ -40,13 +43,14 @@ func (p *pins) ask(x *index.Index) {
 	before := p.asked
 	p.asked = map[events.Key]index.Pin{} // those that were answered may ask again
 	for _, key := range x.Asked() {
-		pin := *x.Entries[key].Pin
+		entry := x.Entries[key]
+		pin := *entry.Pin
 		if before[key] == pin {
 			p.asked[key] = pin
 			continue
 		}
 		select {
-		case p.requests <- pinRequest{key, pin}:
+		case p.requests <- pinRequest{key, entry.Generation, pin}:
 			p.asked[key] = pin
 		default: // asked for later
 		}
@@ -61,14 +65,14 @@ func (s *Service) keepPinned(ctx context.Context, p *pins, to *inbox) {
 		case <-ctx.Done():
 			return
 		case request := <-p.requests:
-			for ctx.Err() == nil {
+			for retryCount := 1; ctx.Err() == nil; retryCount++ {
 				list, err := s.pinned(ctx, request)
 				if err == nil {
 					to.put(list)
 					break
 				}
-				s.Logger.Warn("what a RoutingPin names cannot be read", "stream", events.StreamSnapshots,
-					"namespace", request.key.Namespace, "name", request.key.Name, "error", err)
+				s.Logger.Warn("what a RoutingPin names cannot be read; trying again", process.About(request.key, request.generation, retryCount),
+					slog.String("stream", events.StreamSnapshots), slog.Any("error", err))
 				select {
 				case <-ctx.Done():
 				case <-time.After(retryAfter):

@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/observed"
 	"github.com/rutter-gateway/rutter/ingest/internal/record"
+	"github.com/rutter-gateway/rutter/internal/process"
 )
 
 // tooLargeReason is why an object is dropped that is larger than a message of the log.
@@ -62,7 +65,7 @@ func (l *tooLarge) filter(list []events.Event, most int, changed map[string]bool
 		if before == len(e.Data) {
 			return true
 		}
-		l.s.Logger.Error("an object is too large to be recorded", "resource", e.Key.Resource, "namespace", e.Key.Namespace, "name", e.Key.Name)
+		l.s.Logger.Error("an object is too large to be recorded", process.About(e.Key, generationOf(e), 0), slog.Int("bytes", len(e.Data)))
 		if objects == nil {
 			objects = map[events.Key]int{}
 			l.objects[e.Key.Resource] = objects
@@ -71,6 +74,15 @@ func (l *tooLarge) filter(list []events.Event, most int, changed map[string]bool
 		changed[e.Key.Resource] = true
 		return true
 	})
+}
+
+// generationOf is that of a recorded object; 0 where it has none.
+func generationOf(e events.Event) int64 {
+	var o struct{ Metadata struct{ Generation int64 } }
+	if err := json.Unmarshal(e.Data, &o); err != nil {
+		return 0
+	}
+	return o.Metadata.Generation
 }
 
 // problem is what is to be said about a resource, if anything.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/projector/fold"
 	"github.com/rutter-gateway/rutter/projector/internal/checkpoint"
 	"github.com/rutter-gateway/rutter/projector/replay"
@@ -244,7 +246,9 @@ func (s *Service) publish(ctx context.Context) (err error) {
 	s.metrics.envoy.Observe(took.Envoy.Seconds())
 	for _, problem := range s.engine.Problems() {
 		s.metrics.problems.Inc()
-		s.Logger.Error("output left out because it is invalid", "problem", problem)
+		namespace, name, _ := strings.Cut(problem.Gateway, "/")
+		about := process.About(events.Key{Resource: events.Gateways, Namespace: namespace, Name: name}, 0, 0)
+		s.Logger.Error("output left out because it is invalid", about, slog.String("error", problem.Message))
 	}
 	if snap == nil {
 		return nil

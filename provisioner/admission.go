@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/internal/process"
 )
 
 // Webhook is the admission webhook by which ingest sees who asks for changes. The zero
@@ -80,7 +82,8 @@ func (s *Service) tell(ctx context.Context, authority []byte, path string) error
 	if _, err := client.Patch(ctx, s.Webhook.Configuration, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: FieldManager}); err != nil {
 		return fmt.Errorf("tell the API server about the webhook: %w", err)
 	}
-	s.Logger.Info("the API server is told about the webhook", "resource", webhookConfigurations.Resource, "name", s.Webhook.Configuration)
+	about := process.About(events.Key{Resource: webhookConfigurations.Resource, Name: s.Webhook.Configuration}, there.GetGeneration(), 0)
+	s.Logger.Info("the API server is told about the webhook", about)
 	return nil
 }
 

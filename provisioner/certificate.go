@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/internal/pki"
 	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/provisioner/infra"
@@ -58,7 +60,7 @@ func (s *Service) keepCertificate(ctx context.Context, secret *corev1.Secret, ow
 	}
 	until, _ := authority.Keep(pair, want, now)
 	s.metrics.certificates.Inc()
-	s.Logger.Info("certificate issued", "resource", secrets.Resource, "namespace", secret.Namespace, "name", secret.Name)
+	s.Logger.Info("certificate issued", process.About(events.Key{Resource: events.Secrets, Namespace: secret.Namespace, Name: secret.Name}, 0, 0))
 	return until.Sub(now), nil
 }
 
@@ -101,7 +103,8 @@ func (s *Service) keepServerCertificate(ctx context.Context, name string, every 
 			}
 		}
 	}, func(err error, retryCount int) {
-		s.Logger.Error("certificate is not renewed; trying again", "resource", secrets.Resource, "namespace", s.Namespace, "name", name, "retryCount", retryCount, "error", err)
+		about := process.About(events.Key{Resource: events.Secrets, Namespace: s.Namespace, Name: name}, 0, retryCount)
+		s.Logger.Error("certificate is not renewed; trying again", about, slog.Any("error", err))
 	})
 }
 

@@ -12,8 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/provisioner/infra"
 )
 
@@ -114,7 +116,8 @@ func (s *Service) remove(ctx context.Context, gateway types.NamespacedName, keep
 			if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 				return fmt.Errorf("delete %s %s: %w", kind, o.GetName(), err)
 			}
-			s.Logger.Info("removed what a Gateway no longer needs", "resource", resource.Resource, "namespace", o.GetNamespace(), "name", o.GetName())
+			removed := events.Key{Resource: resource.Resource, Namespace: o.GetNamespace(), Name: o.GetName()}
+			s.Logger.Info("removed what a Gateway no longer needs", process.About(removed, o.GetGeneration(), 0))
 			if kind == "Deployment" {
 				if err := s.removeSecret(ctx, o.GetNamespace(), o.GetName()); err != nil {
 					return err

@@ -16,8 +16,10 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/provisioner/infra"
 )
 
@@ -213,11 +215,12 @@ func (s *Service) work(ctx context.Context) {
 				s.pauses.forget(gateway)
 			}
 		case ctx.Err() == nil:
-			attributes := []any{"resource", "gateways", "namespace", gateway.Namespace, "name", gateway.Name, "retryCount", s.queue.NumRequeues(gateway) + 1, "error", err}
+			var generation int64
 			if in != nil {
-				attributes = append(attributes, "generation", in.Generation)
+				generation = in.Generation
 			}
-			s.Logger.Error("Gateway is not built; trying again", attributes...)
+			about := process.About(events.Key{Resource: events.Gateways, Namespace: gateway.Namespace, Name: gateway.Name}, generation, s.queue.NumRequeues(gateway)+1)
+			s.Logger.Error("Gateway is not built; trying again", about, slog.Any("error", err))
 			s.queue.AddRateLimited(gateway)
 		}
 		s.queue.Done(gateway)

@@ -3,11 +3,13 @@ package statuswriter
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
 
@@ -57,8 +59,7 @@ func (s *Service) settle(ctx context.Context, key events.Key, o outcome) {
 		if retries&(retries-1) != 0 {
 			break // what goes on for long is said ever less often
 		}
-		s.Logger.Warn("status not written; trying again", "resource", key.Resource, "namespace", key.Namespace, "name", key.Name,
-			"generation", s.state.Verdicts[key].Generation, "retryCount", retries, "error", o.err)
+		s.Logger.Warn("status not written; trying again", process.About(key, s.state.Verdicts[key].Generation, retries), slog.Any("error", o.err))
 	case o.held:
 		s.queue.held(key)
 	default:
@@ -76,8 +77,8 @@ func (s *Service) tellOmitted(key events.Key, o outcome) {
 		return
 	}
 	s.metrics.omitted.WithLabelValues(key.Resource).Add(float64(o.omitted))
-	s.Logger.Warn("status has no room for all entries beside those of others", "resource", key.Resource, "namespace", key.Namespace,
-		"name", key.Name, "generation", s.state.Verdicts[key].Generation, "entries", o.omitted)
+	s.Logger.Warn("status has no room for all entries beside those of others", process.About(key, s.state.Verdicts[key].Generation, 0),
+		slog.Int("entries", o.omitted))
 }
 
 // writeAll writes objects side by side. Nothing changes the service meanwhile.

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/disk"
 	"github.com/rutter-gateway/rutter/xds-server/internal/endpoints"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
@@ -193,7 +194,7 @@ func (f *endpointsFollower) apply(table *endpoints.Table, batch []events.Message
 		list.add(e)
 		if err := table.Apply(e); err != nil {
 			f.unreadable.Inc()
-			f.logger.Warn("endpointslice cannot be read; its last state stays in force",
+			f.logger.Warn("endpointslice cannot be read; its last state stays in force", process.About(e.Key, 0, 0),
 				slog.String("stream", events.StreamEndpoints), slog.Uint64("seq", m.Sequence), slog.Any("error", err))
 		}
 		done(m)

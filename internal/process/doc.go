@@ -24,5 +24,7 @@
 // asked to end. It refuses to end a service because of an error that may pass:
 // whoever supervises the process sees it in /readyz and in the metrics.
 //
+// How a line of a log names an object is said in about.go, for all services.
+//
 // Read process.go first, then session.go and options.go.
 package process

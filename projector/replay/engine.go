@@ -29,7 +29,7 @@ type Engine struct {
 
 	dirty    map[events.Key]struct{}
 	causes   []uint64
-	problems []string
+	problems []Problem
 	// rebuild asks for a projection from nothing, compared with published.
 	rebuild bool
 	took    Took
@@ -109,7 +109,7 @@ func (e *Engine) Project() *routing.Snapshot {
 	outputs = append(outputs, e.unpinned(change.Pins, outputs)...)
 	for _, out := range outputs {
 		if out.Problem != "" {
-			e.problems = append(e.problems, fmt.Sprintf("gateway %s: of %s %s is left out: %s", out.ID.Gateway, out.ID.Kind, out.ID.Name, out.Problem))
+			e.problems = append(e.problems, Problem{Gateway: out.ID.Gateway, Message: fmt.Sprintf("of %s %s is left out: %s", out.ID.Kind, out.ID.Name, out.Problem)})
 		}
 		e.take(d, out, retell)
 	}
@@ -163,9 +163,12 @@ func (e *Engine) takeCauses() []uint64 {
 	return causes
 }
 
+// Problem is what is wrong with an output of a Gateway (namespace/name).
+type Problem struct{ Gateway, Message string }
+
 // Problems are what the last Project had to leave out of outputs because it came out
 // invalid, which is a mistake of ours; it empties the list.
-func (e *Engine) Problems() []string {
+func (e *Engine) Problems() []Problem {
 	problems := e.problems
 	e.problems = nil
 	return problems

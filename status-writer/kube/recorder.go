@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/internal/process"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
 )
 
@@ -161,8 +162,7 @@ func (r *Recorder) tell(ctx context.Context, ended <-chan struct{}, o occurrence
 			continue
 		}
 		r.dropped.Inc()
-		r.logger.Warn("a Kubernetes Event is not written", "resource", o.Object.Resource, "namespace", o.Object.Namespace, "name", o.Object.Name,
-			"generation", o.Generation, "retryCount", tries-1, "error", err)
+		r.logger.Warn("a Kubernetes Event is not written", process.About(o.Object, o.Generation, tries-1), slog.Any("error", err))
 		return
 	}
 }

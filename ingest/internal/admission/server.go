@@ -18,6 +18,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/internal/process"
 )
 
 // maxReview is how many bytes a review may have: an object before and after, each of
@@ -119,8 +120,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.metrics.dropped.WithLabelValues(reasonUnchanged).Inc()
 	default:
 		s.metrics.dropped.WithLabelValues(reasonUnreadable).Inc()
-		s.Logger.Debug("a request cannot be read", "resource", review.Request.Resource.Resource,
-			"namespace", review.Request.Namespace, "name", review.Request.Name, "error", err)
+		about := events.Key{Resource: review.Request.Resource.Resource, Namespace: review.Request.Namespace, Name: review.Request.Name}
+		s.Logger.Debug("a request cannot be read", process.About(about, 0, 0), slog.Any("error", err))
 	}
 	answer := admissionv1.AdmissionReview{TypeMeta: review.TypeMeta, Response: &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}}
 	w.Header().Set("Content-Type", "application/json")

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,6 +14,7 @@ import (
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
 	"github.com/rutter-gateway/rutter/ingest/internal/observed"
 	"github.com/rutter-gateway/rutter/ingest/internal/record"
+	"github.com/rutter-gateway/rutter/internal/process"
 )
 
 // applied tells of an object that is in force, and of those that it is the first
@@ -81,7 +83,8 @@ func (f *follower) referred(ctx context.Context, o observed.Object) ([]observed.
 		switch {
 		case isRefused(err):
 			// Whoever wrote o may name what he likes: it holds up nothing else of its kind.
-			f.logger.Warn("what an object refers to cannot be read", "resource", o.Key.Resource, "namespace", o.Key.Namespace, "name", o.Key.Name, "error", err)
+			generation, _, _ := unstructured.NestedInt64(o.Object, "metadata", "generation")
+			f.logger.Warn("what an object refers to cannot be read", process.About(o.Key, generation, 0), slog.Any("error", err))
 		case err != nil:
 			f.references.forget(fresh...)
 			return nil, fmt.Errorf("fetch %s, to which %s refers: %w", key, o.Key, err)

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/process"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
 )
 
@@ -211,7 +212,7 @@ func (s *session) encode(r *response) *discoveryv3.DeltaDiscoveryResponse {
 			s.client.withhold(resource.Name)
 			if said, ok := s.unopened.Swap(resource.Name, resource.Digest); !ok || said != resource.Digest {
 				s.metrics.unopened.Inc()
-				s.logger.Error("secret cannot be served", slog.String("resource", resource.Name), slog.Any("error", err))
+				s.logger.Error("secret cannot be served", process.About(resource.Origin, 0, 0), slog.Any("error", err))
 			}
 			continue
 		}

@@ -16,7 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
+	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/internal/pki"
+	"github.com/rutter-gateway/rutter/internal/process"
 )
 
 // Names and keys of what is made.
@@ -95,7 +97,7 @@ func (c *Config) secret(ctx context.Context, name string, kind corev1.SecretType
 	made := &corev1.Secret{}
 	err := c.post("secrets", &corev1.Secret{ObjectMeta: c.meta(name), Type: kind, Data: data}).Do(ctx).Into(made)
 	if err == nil {
-		c.Logger.Info("made", "resource", "secrets", "namespace", c.Namespace, "name", name)
+		c.Logger.Info("made", process.About(events.Key{Resource: events.Secrets, Namespace: c.Namespace, Name: name}, 0, 0))
 		return made, nil
 	}
 	if apierrors.IsAlreadyExists(err) {
