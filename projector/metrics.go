@@ -1,7 +1,6 @@
 package projector
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -13,9 +12,6 @@ import (
 	"github.com/rutter-gateway/rutter/internal/process"
 )
 
-// lagEvery is how often the projector is compared with the end of EVENTS.
-const lagEvery = 5 * time.Second
-
 // metrics of a projector.
 type metrics struct {
 	reconcile          *process.Reconcile
@@ -23,20 +19,21 @@ type metrics struct {
 	bytes, delay       prometheus.Histogram
 	versions           prometheus.Counter
 	problems           prometheus.Counter
-	lag, lagSeconds    prometheus.Gauge
+	lag                *process.Lag
 	// folded is the last sequence of EVENTS that is folded in.
 	folded atomic.Uint64
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
-	reconcile, err := process.NewReconcile(r, "projector")
+	reconcile, errReconcile := process.NewReconcile(r, "projector")
+	lag, errLag := process.NewLag(r, "projector")
 	steps := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "rutter_projector_step_duration_seconds", Help: "How long one step of a projection took, by step: fold, route, envoy.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
 	}, []string{"step"})
 	m := &metrics{
-		reconcile: reconcile,
-		fold:      steps.WithLabelValues("fold"), route: steps.WithLabelValues("route"), envoy: steps.WithLabelValues("envoy"),
+		reconcile: reconcile, lag: lag,
+		fold: steps.WithLabelValues("fold"), route: steps.WithLabelValues("route"), envoy: steps.WithLabelValues("envoy"),
 		bytes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "rutter_snapshot_bytes", Help: "Size of a published version as it is stored.", Buckets: prometheus.ExponentialBuckets(256, 4, 10),
 		}),
@@ -48,13 +45,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		problems: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rutter_projector_invalid_outputs_total", Help: "Outputs left out because they came out invalid, which is a fault of Rutter.",
 		}),
-		lag: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rutter_projector_lag_messages", Help: "Events that are recorded and not folded in."}),
-		lagSeconds: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "rutter_projector_lag_seconds", Help: "Age of the oldest event that is recorded and not folded in; 0 when there is none.",
-		}),
 	}
-	errs := []error{err}
-	for _, c := range []prometheus.Collector{steps, m.bytes, m.delay, m.versions, m.problems, m.lag, m.lagSeconds} {
+	errs := []error{errReconcile, errLag}
+	for _, c := range []prometheus.Collector{steps, m.bytes, m.delay, m.versions, m.problems} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -68,31 +61,4 @@ func (m *metrics) published(snap *routing.Snapshot, messages []events.Message, n
 	m.bytes.Observe(float64(size))
 	m.delay.Observe(now.Sub(snap.Time).Seconds())
 	m.versions.Inc()
-}
-
-// measureLag compares what is folded in with what is recorded until ctx ends.
-func (s *Service) measureLag(ctx context.Context) {
-	ticker := time.NewTicker(lagEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		folded := s.metrics.folded.Load()
-		info, err := s.Events.Info(ctx)
-		if err != nil {
-			continue // the reader says what is wrong with the log
-		}
-		if info.Last <= folded {
-			s.metrics.lag.Set(0)
-			s.metrics.lagSeconds.Set(0)
-			continue
-		}
-		s.metrics.lag.Set(float64(info.Last - folded))
-		if m, err := s.Events.Get(ctx, folded+1); err == nil {
-			s.metrics.lagSeconds.Set(s.Now().Sub(m.Stored).Seconds())
-		}
-	}
 }

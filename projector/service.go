@@ -151,7 +151,8 @@ func (s *Service) run(ctx context.Context) error {
 	defer measuring.Wait()
 	measure, stop := context.WithCancel(ctx)
 	defer stop()
-	measuring.Go(func() { s.measureLag(measure) })
+	s.metrics.folded.Store(s.engine.State().Version.Sequence)
+	measuring.Go(func() { s.metrics.lag.Measure(measure, events.StreamEvents, s.Events, s.metrics.folded.Load) })
 
 	reader := s.Events.Reader(s.engine.State().Version.Sequence + 1)
 	defer reader.Close()

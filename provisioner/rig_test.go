@@ -125,7 +125,7 @@ func (r *rig) start() (stop func()) {
 	client, err := dynamic.NewForConfig(r.rights.Of(r.counted))
 	must(r.t, err)
 	service, err := provisioner.New(provisioner.Config{
-		Snapshots: &batches{Follower: follower, slow: r.slow}, Client: client, Namespace: "default", ServerSecret: "rutter-xds-tls",
+		Snapshots: &batches{Follower: follower, slow: r.slow}, Measured: r.stream, Client: client, Namespace: "default", ServerSecret: "rutter-xds-tls",
 		Webhook: provisioner.Webhook{Configuration: "rutter-system-rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
 		Infra: infra.Config{
 			EnvoyImage: "envoy:v1", RutterImage: "rutter:v1", XDSAddress: "rutter-xds.default.svc:18000",

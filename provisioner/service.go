@@ -26,7 +26,9 @@ import (
 // Config of a provisioner.
 type Config struct {
 	Snapshots Snapshots
-	Client    dynamic.Interface
+	// Measured is the stream SNAPSHOTS, to tell how far the provisioner is behind it.
+	Measured process.Measured
+	Client   dynamic.Interface
 	// Infra is what the Envoys of all Gateways have in common.
 	Infra infra.Config
 	// Namespace is this installation's; ServerSecret is where the xDS servers find
@@ -48,6 +50,8 @@ type Snapshots interface {
 	// Load is the newest version there is, Next what comes after it.
 	Load(ctx context.Context) (*routing.State, error)
 	Next(ctx context.Context) ([]*routing.Snapshot, error)
+	// Position is where they are read to. It is not for another goroutine.
+	Position() events.Version
 }
 
 const (
@@ -71,6 +75,7 @@ type Service struct {
 	// known is what is built, by kind: metadata only.
 	known map[string]cache.Indexer
 	ready atomic.Pointer[error]
+	read  atomic.Uint64 // the last sequence of SNAPSHOTS
 }
 
 var (
@@ -81,7 +86,7 @@ var (
 // New checks the configuration and registers the metrics.
 func New(c Config) (*Service, error) {
 	switch {
-	case c.Snapshots == nil || c.Client == nil || c.Authority == nil || c.Now == nil || c.Logger == nil || c.Registerer == nil:
+	case c.Snapshots == nil || c.Measured == nil || c.Client == nil || c.Authority == nil || c.Now == nil || c.Logger == nil || c.Registerer == nil:
 		return nil, errors.New("provisioner: an incomplete configuration")
 	case c.Namespace == "" || c.ServerSecret == "" || c.Infra.EnvoyImage == "" || c.Infra.RutterImage == "":
 		return nil, errors.New("provisioner: a namespace, a Secret for xDS servers, and the images are needed")
@@ -129,6 +134,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.Webhook != (Webhook{}) {
 		running.Go(func() { s.keepServerCertificate(ctx, s.Webhook.Secret, trustEvery, s.keepWebhook) })
 	}
+	running.Go(func() { s.metrics.lag.Measure(ctx, events.StreamSnapshots, s.Measured, s.read.Load) })
 	s.setReady(errNotBuilt)
 	stop, err := s.watch(ctx)
 	if err != nil {
@@ -164,6 +170,7 @@ func (s *Service) load(ctx context.Context) error {
 	if state.Version.IsZero() {
 		return s.take(ctx)
 	}
+	s.read.Store(s.Snapshots.Position().Sequence)
 	s.heed(state.Full())
 	return nil
 }
@@ -175,6 +182,7 @@ func (s *Service) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.read.Store(s.Snapshots.Position().Sequence)
 	s.heed(snapshots...)
 	return nil
 }

@@ -85,7 +85,7 @@ func runProvisioner(ctx context.Context, p *process.Process, s *process.Session,
 		return err
 	}
 	defer follower.Close()
-	c.Snapshots, c.Authority = follower, func() (*pki.Authority, error) { return readAuthority(f.caDir) }
+	c.Snapshots, c.Measured, c.Authority = follower, s.Streams[events.StreamSnapshots], func() (*pki.Authority, error) { return readAuthority(f.caDir) }
 	c.Now, c.Logger, c.Registerer = time.Now, p.Logger, s.Registerer
 	service, err := provisioner.New(c)
 	if err != nil {
