@@ -13,6 +13,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/ingest/internal/apitest"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // world is a rig whose source is an API server.
@@ -37,6 +38,14 @@ func (w *world) start() (stop func()) {
 	return stop
 }
 
+// dropped waits until so many changes were not recorded for a reason.
+func (w *world) dropped(resource, reason string, want float64) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("%v %s are dropped because %s", want, resource, reason), func() bool {
+		return gwtest.Metric(w.t, w.registry, "rutter_ingest_events_dropped_total", "resource="+resource, "reason="+reason) == want
+	})
+}
+
 func (w *world) begin() (s *Service, stop func()) {
 	w.t.Helper()
 	s, cancel, done := w.run(w.config)
@@ -56,7 +65,8 @@ func (w *world) begin() (s *Service, stop func()) {
 // run runs ingest until cancel; done has its error.
 func (w *world) run(c Config) (s *Service, cancel context.CancelFunc, done <-chan error) {
 	w.t.Helper()
-	c.Registerer = prometheus.NewRegistry()
+	w.registry = prometheus.NewRegistry()
+	c.Registerer = w.registry
 	s, err := New(c)
 	must(w.t, err)
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -247,6 +257,7 @@ func TestSecretsAreReadOnlyWhereAGatewayRefersToThem(t *testing.T) {
 	other := strings.ReplaceAll(cert, "name: cert", "name: other")
 	w.api.Apply(cert + "---\n" + other)
 	stop := w.start()
+	w.dropped(events.Secrets, "unreferenced", 2)
 	if n := w.api.Asked("get secrets"); n != 0 || w.api.Asked("watch secrets") > 0 || w.api.Asked("list secrets") > 0 {
 		t.Errorf("%d Secrets were read that nothing refers to", n)
 	}
@@ -265,6 +276,9 @@ func TestSecretsAreReadOnlyWhereAGatewayRefersToThem(t *testing.T) {
 	renewed, _, _ := strings.Cut(secret(t), "---\n")
 	w.api.Apply(renewed)
 	w.await(w.config.Events, next, "applied secrets/cert")
+	w.dropped(events.Secrets, "unchanged", 0)
+	w.api.Apply(renewed)
+	w.dropped(events.Secrets, "unchanged", 1)
 	w.api.Delete(events.Secrets, "shop/cert")
 	w.await(w.config.Events, next, "applied secrets/cert, deleted secrets/cert")
 	w.api.Apply(renewed)

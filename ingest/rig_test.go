@@ -122,6 +122,8 @@ type rig struct {
 	configs map[string]events.StreamConfig
 	config  Config
 	stalls  chan error
+	// registry is that of the ingest that was started last.
+	registry *prometheus.Registry
 }
 
 func newRig(t testing.TB) *rig {
@@ -168,7 +170,9 @@ func (r *rig) stream(name string) events.Stream {
 
 // run is ingest on a directory that is read by read.
 func run(ctx context.Context, c Config, read func(manifests.Config) (manifestReader, error)) error {
-	c.Registerer = prometheus.NewRegistry() // of this life
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry() // of this life
+	}
 	service, err := newService(c, manifestOrigin{config: c, read: read})
 	if err != nil {
 		return err
@@ -180,7 +184,10 @@ func run(ctx context.Context, c Config, read func(manifests.Config) (manifestRea
 func (r *rig) start() (stop func() error) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, r.config, r.shelf.open) }()
+	r.registry = prometheus.NewRegistry()
+	config := r.config
+	config.Registerer = r.registry
+	go func() { done <- run(ctx, config, r.shelf.open) }()
 	return func() error {
 		cancel()
 		return <-done

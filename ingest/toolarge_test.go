@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 func TestAnObjectThatIsTooLargeIsLeftOutAndSaid(t *testing.T) {
@@ -27,6 +28,9 @@ func TestAnObjectThatIsTooLargeIsLeftOutAndSaid(t *testing.T) {
 		if len(said) != 1 || !strings.HasPrefix(said[0], "TooLarge: These httproutes are larger than a message of the log may be") ||
 			!strings.Contains(said[0], "shop/a (20") || !strings.Contains(said[0], "shop/b (20") {
 			t.Errorf("said %q", said)
+		}
+		if n := gwtest.Metric(t, r.registry, "rutter_ingest_events_dropped_total", "resource=httproutes", "reason=too-large"); n != 2 {
+			t.Errorf("%v are dropped", n)
 		}
 		r.shelf.remove(routeKey("b"))
 		r.shelf.put(route("a", "small.example"))

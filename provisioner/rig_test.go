@@ -43,7 +43,9 @@ type rig struct {
 	bucket   events.Bucket // of its checkpoints
 	state    *routing.State
 	position events.Version
-	slow     bool // whether the log has the second batch later than a test waits
+	service  *provisioner.Service // that was started last
+	registry *prometheus.Registry // its
+	slow     bool                 // whether the log has the second batch later than a test waits
 	now      atomic.Pointer[time.Time]
 
 	mu      sync.Mutex
@@ -124,6 +126,7 @@ func (r *rig) start() (stop func()) {
 	must(r.t, err)
 	client, err := dynamic.NewForConfig(r.rights.Of(r.counted))
 	must(r.t, err)
+	r.registry = prometheus.NewRegistry()
 	service, err := provisioner.New(provisioner.Config{
 		Snapshots: &batches{Follower: follower, slow: r.slow}, Measured: r.stream, Client: client, Namespace: "default", ServerSecret: "rutter-xds-tls",
 		Webhook: provisioner.Webhook{Configuration: "rutter-system-rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
@@ -133,9 +136,10 @@ func (r *rig) start() (stop func()) {
 		},
 		Authority: func() (*pki.Authority, error) { return pki.Parse(r.ca) },
 		Now:       func() time.Time { return *r.now.Load() },
-		Logger:    slog.New(slog.NewTextHandler(r.t.Output(), nil)), Registerer: prometheus.NewRegistry(),
+		Logger:    slog.New(slog.NewTextHandler(r.t.Output(), nil)), Registerer: r.registry,
 	})
 	must(r.t, err)
+	r.service = service
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- service.Run(ctx) }()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 type fleet = map[string]*routing.Infrastructure
@@ -244,6 +246,12 @@ func TestWhatIsNotTheGatewaysIsLeftAlone(t *testing.T) {
 	stop := r.start()
 	r.until("all is built", r.complete("other-rutter"))
 	r.eventually("configmaps", "gw-rutter", exists) // it comes before the Service
+	r.until("it is counted", func() error {
+		if n := gwtest.Metric(t, r.registry, "rutter_provisioner_foreign_total"); n == 0 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 	o, err := r.get("services", "gw-rutter")
 	must(t, err)
 	if ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports"); fmt.Sprint(ports[0].(map[string]any)["port"]) != "7" || len(o.GetOwnerReferences()) > 0 {
@@ -251,6 +259,40 @@ func TestWhatIsNotTheGatewaysIsLeftAlone(t *testing.T) {
 	}
 	must(t, r.resource("services").Delete(t.Context(), "gw-rutter", metav1.DeleteOptions{}))
 	r.until("all is built", r.complete("gw-rutter"))
+	stop()
+	for metric, want := range map[string]float64{
+		"rutter_provisioner_gateways": 2, "rutter_provisioner_certificates_issued_total": 4, "rutter_provisioner_lag_messages": 0,
+	} {
+		if got := gwtest.Metric(t, r.registry, metric); got != want {
+			t.Errorf("%s: %v, want %v", metric, got, want)
+		}
+	}
+	for _, result := range []string{"success", "error"} {
+		if n := gwtest.Metric(t, r.registry, "controller_reconcile_total", "controller=provisioner", "result="+result); n == 0 {
+			t.Errorf("no %s is counted", result)
+		}
+	}
+}
+
+func TestItIsReadyOnceItKnowsWhatThereIsToBeAndWhatThereIs(t *testing.T) {
+	r := newRig(t)
+	gw := r.gateway("gw")
+	r.cluster.Stop()
+	stop := r.start()
+	says := func(text string) {
+		t.Helper()
+		r.until("it says "+text, func() error {
+			if err := r.service.Ready(); err == nil || !strings.Contains(err.Error(), text) {
+				return fmt.Errorf("it says %w", err)
+			}
+			return nil
+		})
+	}
+	says("no version is read yet")
+	r.publish(fleet{"default/gw": gw})
+	says("what is built is not read yet: ")
+	r.cluster.Start()
+	r.until("it is ready", r.service.Ready)
 	stop()
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
 
@@ -119,9 +120,18 @@ func TestFailedWriteIsTriedAgain(t *testing.T) {
 		w.publish(10, gatewayVerdict(1, 5))
 		w.start()
 		w.want(gatewayKey(), "")
+		w.counts(1, 0)
 		<-time.After(10 * time.Second) // 1 + 2 + 4, and a tick
 		synctest.Wait()
 		w.want(gatewayKey(), "False/Pending@1")
+		w.counts(0, 1)
+		if n := gwtest.Metric(t, w.registry, "rutter_status_errors_total", "resource=gateways"); n != 3 {
+			t.Errorf("%v attempts failed", n)
+		}
+		w.publish(11, routeVerdict("r", 1, 11))
+		if n := gwtest.Metric(t, w.registry, "rutter_status_delay_seconds"); n != 1 {
+			t.Errorf("of %v versions it is told how long they took", n)
+		}
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
 	"github.com/rutter-gateway/rutter/status-writer/conditions"
 )
@@ -46,13 +47,14 @@ type world struct {
 	// heartbeats is set by heartbeat: then the service listens to them.
 	heartbeats events.Listener
 	log        *memlog.Log
+	registry   *prometheus.Registry
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	log := memlog.New(memlog.Config{})
 	t.Cleanup(log.Close)
-	w := &world{t: t, log: log, state: routing.NewState(), statuses: &statuses{
+	w := &world{t: t, log: log, registry: prometheus.NewRegistry(), state: routing.NewState(), statuses: &statuses{
 		objects: map[events.Key]conditions.Object{}, failing: map[events.Key]int{}, writes: map[events.Key]int{}, changed: make(chan []events.Key),
 	}}
 	for _, c := range events.Streams(1) {
@@ -83,7 +85,7 @@ func (w *world) start() {
 	}
 	c := statuswriter.Config{
 		Snapshots: follower, Receipts: w.receipts.Reader(0), Applier: w.statuses, ControllerName: "rutter.dev/gateway-controller",
-		Silence: 5 * time.Second, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
+		Silence: 5 * time.Second, Logger: slog.New(slog.DiscardHandler), Registerer: w.registry,
 	}
 	if w.heartbeats != nil {
 		c.Heartbeats = w.heartbeats
@@ -101,6 +103,17 @@ func (w *world) start() {
 	})
 	w.t.Cleanup(func() { cancel(); running.Wait() })
 	synctest.Wait()
+}
+
+// counts expects so many objects to wait after a failure, and so many to have been written.
+func (w *world) counts(failing, written float64) {
+	w.t.Helper()
+	if got := gwtest.Metric(w.t, w.registry, "rutter_status_failing"); got != failing {
+		w.t.Errorf("%v objects are failing, want %v", got, failing)
+	}
+	if got := gwtest.Metric(w.t, w.registry, "rutter_status_writes_total"); got != written {
+		w.t.Errorf("%v statuses are written, want %v", got, written)
+	}
 }
 
 // publish appends the version sequence, in which these verdicts changed.

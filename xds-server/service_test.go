@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -193,7 +194,8 @@ func TestAServerThatComesBackTakesNothingBackWhileTheLogIsNear(t *testing.T) {
 	for i := range 30 {
 		last = s.publish(slices.Concat(site("one", "a"), site(fmt.Sprint("host-", i), "b"))...)
 	}
-	server = s.serveWith("127.0.0.1:0", s.open, func(c *Config) { c.CopyPatience = time.Minute })
+	registry := prometheus.NewRegistry()
+	server = s.serveWith("127.0.0.1:0", s.open, func(c *Config) { c.CopyPatience, c.Registerer = time.Minute, registry })
 	e := simulated(t, server)
 	awaitView(t, e, "two clusters", func(v simenvoy.View) bool { return len(v.Have[store.ClusterType]) == 2 })
 	if v := server.Version(); v != last {
@@ -202,6 +204,24 @@ func TestAServerThatComesBackTakesNothingBackWhileTheLogIsNear(t *testing.T) {
 	first := slices.IndexFunc(e.View().Log, func(r simenvoy.Response) bool { return r.Type == store.ClusterType })
 	if r := e.View().Log[first]; len(r.Sent) != 2 {
 		t.Errorf("the first answer is not the newest version: %+v", r)
+	}
+
+	// Of what comes while it is connected, it is told how long that took.
+	const took = "rutter_xds_event_to_ack_seconds"
+	before, versions := gwtest.Metric(t, registry, took), gwtest.Metric(t, registry, "rutter_xds_versions_total")
+	next := s.history.Publish(sample.World{testGateway: site("one", "a")})
+	next.Time = time.Now()
+	messages, err := routing.EncodeSnapshot(testCluster, next, 900<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.append(events.StreamSnapshots, messages...)
+	s.awaitReceipt("the next version is held", holds(next.Version))
+	if n := gwtest.Metric(t, registry, took); n != before+1 {
+		t.Errorf("of %v versions it is told until when they were acknowledged, want one more than %v", n, before)
+	}
+	if n := gwtest.Metric(t, registry, "rutter_xds_versions_total"); n != versions+1 || gwtest.Metric(t, registry, "rutter_xds_version_bytes") != n {
+		t.Errorf("%v versions were taken over, want one more than %v", n, versions)
 	}
 }
 

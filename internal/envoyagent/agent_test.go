@@ -170,6 +170,21 @@ func TestAClientThatStaysIsWaitedForNoLongerThanTheLimit(t *testing.T) {
 	}
 }
 
+func TestDrainingTakesItsTimeAlsoWithoutClients(t *testing.T) {
+	socket, _ := startEnvoy(t)
+	const least = time.Second
+	url, stop, done := startAgent(t, socket, least, time.Minute)
+	await(t, url+"/readyz", 200, "ok")
+	started := time.Now()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(started); took < least {
+		t.Errorf("it was over after %s, and load balancers still send clients", took)
+	}
+}
+
 func TestItIsNotReadyWithoutAnEnvoyAndEndsAtOnce(t *testing.T) {
 	url, stop, done := startAgent(t, filepath.Join(t.TempDir(), "none"), time.Minute, time.Hour)
 	await(t, url+"/readyz", 503, "ask Envoy")

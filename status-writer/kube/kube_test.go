@@ -374,11 +374,17 @@ func TestErrorsThatAreNoneOfTheObjectsAreTold(t *testing.T) {
 	}
 }
 
-func TestAKindThatMayNotBeReadHoldsUpNoOther(t *testing.T) {
+func TestAKindThatMayNotBeReadOrIsNotInstalledHoldsUpNoOther(t *testing.T) {
+	for name, code := range map[string]int{"forbidden": http.StatusForbidden, "not installed": http.StatusNotFound} {
+		t.Run(name, func(t *testing.T) { testWithoutAKind(t, code) })
+	}
+}
+
+func testWithoutAKind(t *testing.T, code int) {
 	memory, api := newMemoryAPI(t)
 	memory.setFault(func(q *http.Request) int {
 		if strings.HasSuffix(q.URL.Path, "/gateways") {
-			return http.StatusForbidden
+			return code
 		}
 		return 0
 	})

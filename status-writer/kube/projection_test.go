@@ -13,6 +13,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	statuswriter "github.com/rutter-gateway/rutter/status-writer"
 )
 
@@ -117,21 +118,7 @@ func (p *projection) write(s *Statuses) (registry *prometheus.Registry, stop fun
 // writes is how many statuses of a resource were written.
 func writes(t testing.TB, registry *prometheus.Registry, resource string) int {
 	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != "rutter_status_writes_total" {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			if m.GetLabel()[0].GetValue() == resource {
-				return int(m.GetCounter().GetValue())
-			}
-		}
-	}
-	return 0
+	return int(gwtest.Metric(t, registry, "rutter_status_writes_total", "resource="+resource))
 }
 
 // programmed tells whether a route says so of its generation, for each of n parents.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 	"github.com/rutter-gateway/rutter/xds-server/internal/sample"
 	"github.com/rutter-gateway/rutter/xds-server/internal/simenvoy"
 	"github.com/rutter-gateway/rutter/xds-server/internal/store"
@@ -51,6 +52,21 @@ func TestANackedResourceIsIdentifiedAndTheOthersMoveOn(t *testing.T) {
 		t.Errorf("reported as %+v", refusal)
 	}
 
+	t.Run("and both answers are counted, by type", func(t *testing.T) {
+		const answers = "rutter_xds_answers_total"
+		for kind, refused := range map[string]bool{"Cluster": true, "ScopedRouteConfiguration": true, "Listener": false, "ClusterLoadAssignment": false} {
+			ack, nack := gwtest.Metric(t, r.registry, answers, "type="+kind, "result=ack"), gwtest.Metric(t, r.registry, answers, "type="+kind, "result=nack")
+			if ack == 0 || (nack > 0) != refused {
+				t.Errorf("%s: %v acknowledged, %v refused", kind, ack, nack)
+			}
+			if sent := gwtest.Metric(t, r.registry, "rutter_xds_responses_total", "type="+kind); sent < ack+nack {
+				t.Errorf("%s: %v were sent", kind, sent)
+			}
+		}
+		if n := gwtest.Metric(t, r.registry, "rutter_xds_connected_envoys", "gateway="+gateway); n != 1 {
+			t.Errorf("%v Envoys are connected", n)
+		}
+	})
 	t.Run("and is not sent again until it changes", func(t *testing.T) {
 		before := len(e.View().Log)
 		r.take(t, h.Publish(sample.World{gateway: web(41)}))

@@ -80,15 +80,16 @@ func (l *ledger) await(t *testing.T, node string, condition func(routing.EnvoyRe
 
 // replica is a server on a connection of its own, over a store of its own.
 type replica struct {
-	store  *store.Store
-	ledger *ledger
-	conn   *grpc.ClientConn
+	store    *store.Store
+	ledger   *ledger
+	conn     *grpc.ClientConn
+	registry *prometheus.Registry
 }
 
 func newReplica(t testing.TB, configure ...func(*Config)) *replica {
 	t.Helper()
-	r := &replica{store: store.New(), ledger: &ledger{streams: map[uint64]routing.EnvoyReceipt{}, changed: make(chan struct{})}}
-	config := Config{Store: r.store, Ledger: r.ledger, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
+	r := &replica{store: store.New(), ledger: &ledger{streams: map[uint64]routing.EnvoyReceipt{}, changed: make(chan struct{})}, registry: prometheus.NewRegistry()}
+	config := Config{Store: r.store, Ledger: r.ledger, Logger: slog.New(slog.DiscardHandler), Registerer: r.registry}
 	for _, f := range configure {
 		f(&config)
 	}
