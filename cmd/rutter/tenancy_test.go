@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 // issuer signs tokens (ES256).
@@ -182,6 +184,49 @@ func TestAClassWhoseKeysAreMissingIsNotAccepted(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestAGatewayOutlivesTheParametersOfItsClass(t *testing.T) {
+	r, i := newRig(t), newIssuer(t)
+	parameters, rest, _ := strings.Cut(fmt.Sprintf(sharedGateway, "{configMapRef: {namespace: infra, name: keys}}", r.port), "---\n")
+	r.save("parameters", parameters)
+	r.save("gateway", rest)
+	r.save("keys", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys, namespace: infra}\ndata: {jwks.json: '"+i.keys()+"'}\n")
+	r.save("acme", r.tenantManifest("acme", "tenant: acme"))
+	r.save("zeta", r.tenantManifest("zeta", "tenant: zeta"))
+	r.start()
+	acme := i.token(map[string]any{"tenant": "acme"})
+	isolated := func(when, zeta string) {
+		t.Helper()
+		for host, c := range map[string]struct {
+			token string
+			want  int
+		}{"acme.example.com": {acme, 200}, zeta: {acme, 403}, "none.example.com": {"", 401}} {
+			r.eventually(fmt.Sprintf("%s %s gets %d", when, host, c.want), func() error {
+				status, err := r.ask(host, c.token)
+				if err == nil && status != c.want {
+					err = fmt.Errorf("it gets %d", status)
+				}
+				return err
+			})
+		}
+	}
+	isolated("at first", "zeta.example.com")
+	if code, out := r.command("plan", "--delete", "rutterclass/tenants"); code != exitFound || !strings.Contains(out, "go on with the last parameters") {
+		t.Errorf("plan exits with %d:\n%s", code, out)
+	}
+	r.remove("keys")
+	r.statusHas("gatewayclasses/-/rutter.yaml", "reason: InvalidParameters", "ConfigMap infra/keys does not exist", "go on with the last parameters")
+	r.remove("parameters")
+	r.statusHas("gatewayclasses/-/rutter.yaml", "reason: InvalidParameters", "RutterClass tenants does not exist")
+	r.save("beta", r.tenantManifest("beta", "tenant: beta"))
+	isolated("with neither parameters nor keys, a new tenant", "beta.example.com")
+	r.save("new", strings.Replace(gatewayManifest("new", gwtest.FreePort(t)), "name: new", "name: new, namespace: infra", 1))
+	r.statusHas("gateways/infra/new.yaml", "reason: InvalidParameters", "The GatewayClass rutter is not accepted")
+	r.kill()
+	r.start()
+	isolated("after a restart", "beta.example.com")
+	r.verified()
 }
 
 func TestEachRequestIsLoggedAsJSONUnlessTheClassSaysOtherwise(t *testing.T) {

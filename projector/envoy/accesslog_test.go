@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rutter-gateway/rutter/projector/parameters"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
@@ -11,10 +12,10 @@ import (
 // would cost the listener.
 func TestEnvoyTakesEveryOperatorOfAnAccessLog(t *testing.T) {
 	all := "%REQ(:PATH?X-A):10%|%RESP(SERVER)%|%TRAILER(GRPC-STATUS)%|100%%"
-	for _, name := range route.LogOperators() {
+	for _, name := range parameters.LogOperators() {
 		all += "|%" + name + "%"
 	}
-	for name, log := range map[string]route.AccessLog{
+	for name, log := range map[string]parameters.AccessLog{
 		"text": {Text: all + "\n"}, "json": {JSON: map[string]string{"all": all}}, "stderr": {Sink: "Stderr"}, "usual": {}, "none": {Sink: "None"},
 	} {
 		w := newWorld(route.LayoutScoped, httpChain(80))

@@ -7,11 +7,11 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
-	"github.com/rutter-gateway/rutter/projector/route"
+	"github.com/rutter-gateway/rutter/projector/parameters"
 )
 
 // overrideEdge applies what a class says otherwise about clients.
-func overrideEdge(m *hcmv3.HttpConnectionManager, e *route.Edge) {
+func overrideEdge(m *hcmv3.HttpConnectionManager, e *parameters.Edge) {
 	m.XffNumTrustedHops = e.TrustedHops
 	if e.IdleTimeout != nil {
 		m.CommonHttpProtocolOptions.IdleTimeout = durationpb.New(*e.IdleTimeout)

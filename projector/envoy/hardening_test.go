@@ -18,11 +18,12 @@ import (
 
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/envoyproc"
+	"github.com/rutter-gateway/rutter/projector/parameters"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
 // edgeWorld has a backend for what begins with /secret, and one for all else.
-func edgeWorld(edge route.Edge) *world {
+func edgeWorld(edge parameters.Edge) *world {
 	w := newWorld(route.LayoutScoped, httpChain(80))
 	w.gateways[testGateway].Edge = edge
 	w.cluster("open", route.HTTP1)
@@ -37,7 +38,7 @@ func getRequest(target string, headers ...string) string {
 }
 
 func TestClientsCanSendHeadersToALimit(t *testing.T) {
-	p := serve(t, edgeWorld(route.Edge{}), newBackends(t, "open", "secret"))
+	p := serve(t, edgeWorld(parameters.Edge{}), newBackends(t, "open", "secret"))
 	many := func(n int) []string { return slices.Repeat([]string{"x: y"}, n) }
 	for _, c := range []struct {
 		what    string
@@ -64,7 +65,7 @@ func TestClientsCanSendHeadersToALimit(t *testing.T) {
 
 // However a path is spelt, the rule that it meets is that of the path which the backend sees.
 func TestNoSpellingOfAPathGoesAroundARule(t *testing.T) {
-	p := serve(t, edgeWorld(route.Edge{}), newBackends(t, "open", "secret"))
+	p := serve(t, edgeWorld(parameters.Edge{}), newBackends(t, "open", "secret"))
 	for _, c := range []struct {
 		target  string
 		status  int
@@ -98,11 +99,11 @@ func TestNoSpellingOfAPathGoesAroundARule(t *testing.T) {
 // else it says in Envoy's own words is not for it to say.
 func TestAClientIsWhoConnects(t *testing.T) {
 	for _, c := range []struct {
-		edge           route.Edge
+		edge           parameters.Edge
 		address, proto string
 	}{
-		{route.Edge{}, "127.0.0.1", "http"},
-		{route.Edge{TrustedHops: 1}, "198.51.100.1", "https"},
+		{parameters.Edge{}, "127.0.0.1", "http"},
+		{parameters.Edge{TrustedHops: 1}, "198.51.100.1", "https"},
 	} {
 		p := serve(t, edgeWorld(c.edge), newBackends(t, "open", "secret"))
 		got := raw(t, p.ports["port-80"], "", getRequest("/", "X-Forwarded-For: 198.51.100.1", "X-Forwarded-Proto: https",
@@ -126,13 +127,13 @@ func TestAClientIsWhoConnects(t *testing.T) {
 func TestWhatAClientDoesNotFinishIsEnded(t *testing.T) {
 	short := new(100 * time.Millisecond)
 	for what, c := range map[string]struct {
-		limit route.Edge
+		limit parameters.Edge
 		sent  string
 		want  int // 0: the connection is closed without an answer
 	}{
-		"headers":    {route.Edge{RequestHeadersTimeout: short}, "GET / HTTP/1.1\r\nHost: a.test\r\nX: ", 408},
-		"body":       {route.Edge{StreamIdleTimeout: short}, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nabc", 408},
-		"connection": {route.Edge{IdleTimeout: short}, "", 0},
+		"headers":    {parameters.Edge{RequestHeadersTimeout: short}, "GET / HTTP/1.1\r\nHost: a.test\r\nX: ", 408},
+		"body":       {parameters.Edge{StreamIdleTimeout: short}, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nabc", 408},
+		"connection": {parameters.Edge{IdleTimeout: short}, "", 0},
 	} {
 		t.Run(what, func(t *testing.T) {
 			p := serve(t, edgeWorld(c.limit), newBackends(t, "open", "secret"))
@@ -206,9 +207,9 @@ func TestATLSHandshakeHasALimit(t *testing.T) {
 
 func TestHTTP2ClientsAreToldWhatTheyMayAskFor(t *testing.T) {
 	for _, c := range []struct {
-		edge route.Edge
+		edge parameters.Edge
 		want uint32
-	}{{route.Edge{}, 100}, {route.Edge{MaxConcurrentStreams: new(uint32(7))}, 7}} {
+	}{{parameters.Edge{}, 100}, {parameters.Edge{MaxConcurrentStreams: new(uint32(7))}, 7}} {
 		p := serve(t, edgeWorld(c.edge), newBackends(t, "open", "secret"))
 		conn := dial(t, p.ports["port-80"])
 		if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
@@ -236,7 +237,7 @@ func TestHTTP2ClientsAreToldWhatTheyMayAskFor(t *testing.T) {
 }
 
 func TestConnectionsBeyondTheLimitAreRefused(t *testing.T) {
-	p := serveWithin(t, edgeWorld(route.Edge{}), newBackends(t, "open", "secret"), unchanged, envoyproc.Config{MaxConnections: 1})
+	p := serveWithin(t, edgeWorld(parameters.Edge{}), newBackends(t, "open", "secret"), unchanged, envoyproc.Config{MaxConnections: 1})
 	first := dial(t, p.ports["port-80"])
 	reader := bufio.NewReader(first)
 	ask := func() {
@@ -258,7 +259,7 @@ func unchanged(r routing.Resource) routing.Resource { return r }
 // An Envoy without memory refuses clients, and is still there for its administrator: a
 // heap of one byte is always full.
 func TestAnEnvoyWithoutMemoryRefusesClientsAndLivesOn(t *testing.T) {
-	p := serveWithin(t, edgeWorld(route.Edge{}), newBackends(t, "open", "secret"), unchanged, envoyproc.Config{MaxHeap: 1})
+	p := serveWithin(t, edgeWorld(parameters.Edge{}), newBackends(t, "open", "secret"), unchanged, envoyproc.Config{MaxHeap: 1})
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(patience)

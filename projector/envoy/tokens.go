@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/rutter-gateway/rutter/projector/parameters"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
@@ -36,7 +37,7 @@ const (
 // requireTokens lets only requests with a token pass, 401 without. It stands behind
 // CORS, whose preflights carry none, and ahead of what tells tenants apart, which does
 // nothing where no route asks for it.
-func requireTokens(m *hcmv3.HttpConnectionManager, t *route.Tokens) {
+func requireTokens(m *hcmv3.HttpConnectionManager, t *parameters.Tokens) {
 	from := &jwtv3.JwtHeader{Name: t.Header}
 	if strings.EqualFold(t.Header, "authorization") {
 		from.ValuePrefix = "Bearer "

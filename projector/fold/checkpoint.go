@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 )
 
 // A checkpoint is the stored form of a whole state: a JSON object of what head
-// has, and then the lists objects, verdicts and pinned. It is large, so that it is written
+// has, and then the lists objects, verdicts, pinned and classes. It is large, so that it is written
 // and read one object at a time.
 type head struct {
 	Format   int             `json:"format"`
@@ -37,6 +38,9 @@ type checkpointObject struct {
 	Good json.RawMessage `json:"good,omitempty"`
 	// Reached is [State.Reached].
 	Reached time.Time `json:"reached,omitzero"`
+	// Entered is when a Gateway came to its class, where that is not Since. Older builds
+	// left it out; a class that they stored goes on with nothing, so that it matters to none.
+	Entered uint64 `json:"entered,omitempty"`
 }
 
 // Write writes the state as a checkpoint: [State.Read] gives a state that folds on
@@ -75,6 +79,9 @@ func (s *State) write(out io.Writer, change func(events.Key, []byte) []byte) err
 		if o.Problem != "" {
 			stored.Good = o.good
 		}
+		if o.entered != o.Since {
+			stored.Entered = o.entered
+		}
 		if change != nil {
 			stored.Data, stored.Good = change(key, stored.Data), change(key, stored.Good)
 		}
@@ -100,6 +107,12 @@ func (s *State) write(out io.Writer, change func(events.Key, []byte) []byte) err
 	for _, part := range s.keptParts() {
 		w.Add(part)
 	}
+	for i, class := range s.failing() {
+		if i == 0 {
+			w.List("classes")
+		}
+		w.Add(class)
+	}
 	return w.End()
 }
 
@@ -116,6 +129,8 @@ func (s *State) Read(d *json.Decoder) error {
 			return routing.Items(d, func() error { return fresh.readVerdict(d) })
 		case "pinned":
 			return routing.Items(d, func() error { return fresh.readPinned(d) })
+		case "classes":
+			return routing.Items(d, func() error { return fresh.readClass(d) })
 		}
 		var value json.RawMessage
 		err := d.Decode(&value)
@@ -128,6 +143,7 @@ func (s *State) Read(d *json.Decoder) error {
 	if err != nil {
 		return fmt.Errorf("read checkpoint: %w", err)
 	}
+	fresh.judgeAll()
 	*s = *fresh
 	return nil
 }
@@ -192,7 +208,11 @@ func (s *State) readObject(d *json.Decoder) error {
 		s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Good})
 	}
 	s.put(events.Event{Key: o.Key, Sequence: o.Sequence, Data: o.Data, Time: o.Reached})
-	s.Object(o.Key).Since = o.Since
+	read := s.Object(o.Key)
+	read.Since = o.Since
+	if o.Key.Resource == events.Gateways {
+		read.entered = cmp.Or(o.Entered, o.Since)
+	}
 	return nil
 }
 

@@ -52,6 +52,8 @@ type State struct {
 	// kept is what RoutingPins put in force, coming the parts of what is not whole yet.
 	kept   map[events.Key]*Kept
 	coming map[events.Key][]events.PinnedRouting
+	// classes are by the name of the GatewayClass.
+	classes map[string]*Class
 }
 
 // Object is one object as it is in force.
@@ -74,6 +76,9 @@ type Object struct {
 	Problem string
 
 	raw, good []byte
+	// entered is, of a Gateway, the sequence of the event with which it came to its
+	// class: the first with this UID and class.
+	entered uint64
 }
 
 // Recorded is the newest recorded form, as JSON; nil where the state keeps none.
@@ -104,6 +109,7 @@ func NewState(incarnation string) *State {
 		verdicts: map[VerdictKey]events.Verdict{},
 		kept:     map[events.Key]*Kept{},
 		coming:   map[events.Key][]events.PinnedRouting{},
+		classes:  map[string]*Class{},
 	}
 }
 
@@ -219,12 +225,14 @@ func (s *State) apply(e events.Event) ([]events.Key, error) {
 	switch e.Type {
 	case events.ObjectApplied, events.ObjectBaseline:
 		s.put(e)
+		s.judge(e.Key, e.Sequence)
 		return []events.Key{e.Key}, nil
 	case events.ObjectDeleted:
 		delete(s.objects[e.Key.Resource], e.Key)
 		delete(s.reached, e.Key)
 		delete(s.kept, e.Key)
 		delete(s.coming, e.Key)
+		s.judge(e.Key, e.Sequence)
 		return []events.Key{e.Key}, nil
 	case events.TypeEpoch:
 		return s.openEpoch(e)
@@ -312,6 +320,9 @@ func (s *State) put(e events.Event) {
 	next.Since = e.Sequence
 	if last := byKey[e.Key]; last != nil && last.UID == next.UID && last.Generation == next.Generation {
 		next.Since = last.Since
+	}
+	if e.Key.Resource == events.Gateways {
+		next.enter(byKey[e.Key])
 	}
 	next.keep(s.content)
 	byKey[e.Key] = next

@@ -21,12 +21,12 @@ import (
 const histories = 45
 
 // steps is how long a history is at least.
-const steps = 75
+const steps = 80
 
 // record is a random history in which Gateways are pinned and unpinned now and then, to
 // what was published of them one step earlier or long ago.
 func record(seed uint64) []events.Event {
-	h, rng := gwtest.NewHistory(seed), rand.New(rand.NewPCG(seed, 1))
+	h, rng, classes := gwtest.NewHistory(seed), rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
 	e, state := replay.New("test"), routing.NewState()
 	var list []events.Event
 	var past []*routing.Snapshot
@@ -51,6 +51,9 @@ func record(seed uint64) []events.Event {
 		}
 		if rng.IntN(100) < 15 {
 			add(grant(rng, list[len(list)-1]))
+		}
+		if classes.IntN(100) < 6 {
+			add(class(classes, list[len(list)-1]))
 		}
 		for _, name := range slices.Sorted(maps.Keys(state.Gateways)) {
 			past = append(past, routing.Pinned(state, name))
@@ -103,6 +106,50 @@ func grant(rng *rand.Rand, last events.Event) events.Event {
 		out.Type, out.Data = events.ObjectDeleted, []byte(`{}`)
 	}
 	return out
+}
+
+// class is a GatewayClass with parameters, or those: usable, unusable or gone.
+func class(rng *rand.Rand, last events.Event) events.Event {
+	out := events.Event{Type: events.ObjectApplied, Key: events.Key{Resource: events.RutterClasses, Name: "fixed"}, ID: fmt.Sprint(rng.Uint64()), Time: last.Time}
+	switch rng.IntN(6) {
+	case 0, 1:
+		out.Key = events.Key{Resource: events.GatewayClasses, Name: "ours"}
+		out.Data = fmt.Appendf(nil, `{"metadata":{"name":"ours","uid":%q},"spec":{"controllerName":"rutter.dev/gateway-controller",
+			"parametersRef":{"group":"rutter.dev","kind":"RutterClass","name":"fixed"}}}`, out.Key.String())
+	case 2:
+		out.Type, out.Data = events.ObjectDeleted, []byte(`{}`)
+	case 3:
+		out.Data = []byte(`{"metadata":{"name":"fixed"},"spec":{"tenancy":{"mode":"labelSelector"}}}`)
+	default:
+		out.Data = fmt.Appendf(nil, `{"metadata":{"name":"fixed"},"spec":{"proxy":{"replicas":%d,"resources":{"limits":{"cpu":"1000m"}}},"tenancy":{"mode":"namespace","allowedNamespaces":["a","b"]}}}`, 1+rng.IntN(3))
+	}
+	return out
+}
+
+// The histories would prove nothing of parameters that are gone if no Gateway went on with them.
+func TestHistoriesHaveGatewaysThatOutliveTheirParameters(t *testing.T) {
+	served, refused := 0, 0
+	for seed := range uint64(histories) {
+		e, published := replay.New("test"), routing.NewState()
+		for _, ev := range record(seed) {
+			project(t, e, []events.Event{ev}, 1, published)
+			c := e.State().Class("ours")
+			if c == nil || c.Problem == "" || c.Parameters == nil {
+				continue
+			}
+			for _, o := range e.State().Objects(events.Gateways) {
+				if v, ok := published.Verdicts[o.Key]; ok && c.Runs(o) && v.Conditions[0].Status == "True" {
+					served++
+				} else if ok && !c.Runs(o) && v.Conditions[0].Reason == "InvalidParameters" {
+					refused++
+				}
+			}
+		}
+	}
+	t.Logf("Gateways went on after %d events, and were refused after %d", served, refused)
+	if served < 50 || refused < 10 {
+		t.Error("that is too few")
+	}
 }
 
 // pin pins or unpins a Gateway; what ingest records of it may be missing, or come later.

@@ -1,24 +1,21 @@
 package route
 
 import (
-	"fmt"
-	"slices"
-
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
+	"github.com/rutter-gateway/rutter/projector/parameters"
 )
-
-// LayoutAnnotation on a GatewayClass chooses the layout of its Gateways: "plain" or "scoped".
-const LayoutAnnotation = "rutter.dev/route-layout"
 
 // class is a GatewayClass of ours. Foreign ones are nil: never answered, never touched.
 type class struct {
-	accepted bool
-	layout   Layout
-	message  string
-	parameters
+	parameters.Parameters
+	layout Layout
+	// problem is why it is not accepted, and state which of its Gateways go on.
+	problem string
+	state   *fold.Class
 	// experimental tells whether the fields of the experimental channel are there.
 	experimental bool
 }
@@ -33,24 +30,22 @@ func (t *Tables) computeClass(r *reader, name string) (*class, *routing.Verdict)
 	if string(gc.Spec.ControllerName) != settings.ControllerName {
 		return nil, nil
 	}
-	c := &class{accepted: true, layout: Layout(settings.RouteLayout), experimental: r.experimental()}
+	c := &class{layout: Layout(settings.RouteLayout), state: r.state.Class(name), experimental: r.experimental()}
+	for _, from := range c.state.From {
+		r.note(objectOf(from))
+	}
+	c.problem = c.state.Problem
 	accepted := condition(string(gatewayv1.GatewayClassConditionStatusAccepted), true, string(gatewayv1.GatewayClassReasonAccepted), "The GatewayClass is served by "+settings.ControllerName+".")
-	reject := func(message string) {
-		c.accepted, c.message = false, message
-		accepted.Status, accepted.Reason, accepted.Message = "False", string(gatewayv1.GatewayClassReasonInvalidParameters), message
+	if c.problem != "" {
+		accepted = condition(accepted.Type, false, string(gatewayv1.GatewayClassReasonInvalidParameters), c.problem)
 	}
-	switch layout, ok := o.Annotations[LayoutAnnotation]; {
-	case ok && !slices.Contains([]Layout{LayoutPlain, LayoutScoped}, Layout(layout)):
-		reject(fmt.Sprintf("The annotation %s is %q; use %q or %q.", LayoutAnnotation, layout, LayoutPlain, LayoutScoped))
-	case ok:
-		c.layout = Layout(layout)
-	}
-	if ref := gc.Spec.ParametersRef; ref != nil && c.accepted {
-		why, stale := c.resolve(r, ref)
-		if why != "" {
-			reject(why)
-		} else if stale != "" {
-			accepted.Message += " " + stale
+	if c.state.Parameters != nil {
+		c.Parameters = *c.state.Parameters
+		if c.problem != "" {
+			accepted.Message += " The Gateways that it had go on with the last parameters that could be used; new ones are not accepted."
+		}
+		if c.Layout != "" {
+			c.layout = Layout(c.Layout)
 		}
 	}
 	verdict := newVerdict(o)

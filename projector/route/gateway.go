@@ -8,6 +8,8 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
+	"github.com/rutter-gateway/rutter/projector/parameters"
 )
 
 // gateway is a Gateway of one of our classes by itself: before its listeners meet
@@ -18,8 +20,8 @@ type gateway struct {
 	layout        Layout
 	listenAddress string
 	tenancy       *tenancy
-	log           AccessLog
-	edge          Edge
+	log           parameters.AccessLog
+	edge          parameters.Edge
 	// accepted is why it is not accepted, programmed why it cannot be reached as it
 	// asks for. serves tells whether its listeners and those of its ListenerSets can be
 	// served at all.
@@ -55,7 +57,7 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 	}
 	settings := r.settings()
 	want, unsupported := requestsOf(gw)
-	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, tenancy: c.tenancy, log: c.log, edge: c.edge, accepted: gatewayProblem(gw, c, unsupported), verdict: *newVerdict(o)}
+	g := &gateway{key: key, spec: &gw.Spec, layout: c.layout, listenAddress: settings.ListenAddress, tenancy: (*tenancy)(c.Tenancy), log: c.Log, edge: c.Edge, accepted: gatewayProblem(o, gw, c, unsupported), verdict: *newVerdict(o)}
 	for i := range gw.Spec.Listeners {
 		g.listeners = append(g.listeners, newListener(r, g, key, &gw.Spec.Listeners[i]))
 	}
@@ -69,7 +71,7 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 		// An address that is missing stops no listener: what can be reached goes on.
 		want = ofService(want)
 		g.infrastructure = infrastructureOf(o, gw, want, settings)
-		c.proxy.into(g.infrastructure)
+		c.Proxy.Into(g.infrastructure)
 		at := reachedAt(r, o, g.infrastructure.Name, want, c.experimental)
 		g.verdict.Addresses, g.verdict.Routabilities, g.assigned, g.programmed = at.addresses, at.routabilities, at.assigned, at.programmed
 	}
@@ -78,15 +80,15 @@ func (t *Tables) computeGateway(r *reader, name string) *gateway {
 }
 
 // gatewayProblem is the reason for which a Gateway is not accepted.
-func gatewayProblem(gw *gatewayv1.Gateway, c *class, unsupported problem) problem {
+func gatewayProblem(o *fold.Object, gw *gatewayv1.Gateway, c *class, unsupported problem) problem {
 	switch {
 	case !unsupported.ok():
 		return unsupported
 	case gw.Spec.Infrastructure != nil && gw.Spec.Infrastructure.ParametersRef != nil:
 		return problem{string(gatewayv1.GatewayReasonInvalidParameters),
 			fmt.Sprintf("spec.infrastructure.parametersRef names a %s, which Rutter does not read; remove it.", gw.Spec.Infrastructure.ParametersRef.Kind)}
-	case !c.accepted:
-		return problem{string(gatewayv1.GatewayReasonInvalidParameters), fmt.Sprintf("The GatewayClass %s is not accepted: %s", gw.Spec.GatewayClassName, c.message)}
+	case !c.state.Runs(o):
+		return problem{string(gatewayv1.GatewayReasonInvalidParameters), fmt.Sprintf("The GatewayClass %s is not accepted: %s", gw.Spec.GatewayClassName, c.problem)}
 	}
 	return problem{}
 }

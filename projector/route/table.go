@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/projector/parameters"
 )
 
 // Layout is how the virtual hosts of a Gateway are laid out for Envoy.
@@ -17,9 +18,9 @@ type Layout string
 // against each other); they differ in what one change costs Envoy.
 const (
 	// LayoutPlain puts all virtual hosts of a filter chain into one RouteConfiguration.
-	LayoutPlain Layout = "plain"
+	LayoutPlain Layout = parameters.LayoutPlain
 	// LayoutScoped gives each hostname a route scope of its own.
-	LayoutScoped Layout = "scoped"
+	LayoutScoped Layout = parameters.LayoutScoped
 )
 
 // Gateway is what the Envoys of one Gateway listen on.
@@ -27,10 +28,10 @@ type Gateway struct {
 	Key           events.Key
 	Layout        Layout
 	ListenAddress string
-	AccessLog     AccessLog
-	Edge          Edge
+	AccessLog     parameters.AccessLog
+	Edge          parameters.Edge
 	// Tokens are what all requests must carry; nil is nothing.
-	Tokens *Tokens
+	Tokens *parameters.Tokens
 	// Chains are sorted by port and ID.
 	Chains []Chain
 }

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,49 +8,26 @@ import (
 
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
 	"github.com/rutter-gateway/rutter/events"
+	"github.com/rutter-gateway/rutter/projector/parameters"
 )
 
 // tenancy is how the tenants of a class are kept apart; nil is not at all.
-type tenancy struct {
-	mode    v1alpha1.TenancyMode
-	label   string
-	allowed []string // namespaces that are no tenant's
-	claim   string   // of the tokens
-	tokens  *Tokens
-}
+type tenancy parameters.Tenancy
 
-func newTenancy(r *reader, spec *v1alpha1.Tenancy) (t *tenancy, why string) {
-	if spec == nil {
-		return nil, ""
-	}
-	t = &tenancy{mode: spec.Mode, label: spec.TenantIDLabel, allowed: spec.AllowedNamespaces}
-	switch {
-	case t.mode == v1alpha1.TenancyNamespace:
-	case t.mode == v1alpha1.TenancyLabelSelector && t.label == "":
-		return nil, "tenancy.tenantIDLabel is empty; name the label of namespaces whose value is the tenant."
-	case t.mode == v1alpha1.TenancyLabelSelector:
-	case t.mode == v1alpha1.TenancyAuthHeader:
-		if t.tokens, why = newTokens(r, spec.AuthHeader); why != "" {
-			return nil, why
-		}
-		t.claim = cmp.Or(spec.AuthHeader.Claim, "tenant")
-	default:
-		return nil, fmt.Sprintf("tenancy.mode is %q; use %s, %s or %s.", t.mode, v1alpha1.TenancyNamespace, v1alpha1.TenancyLabelSelector, v1alpha1.TenancyAuthHeader)
-	}
-	return t, ""
-}
+// Tenant is whose requests an entry is for: the claim of the token is ID, or has it.
+type Tenant struct{ Claim, ID string }
 
 // admits tells whether what is in namespace may attach to a Gateway in the namespace
 // own. A namespace without the label is a tenant by itself.
 func (t *tenancy) admits(r *reader, own, namespace string) bool {
-	if t == nil || t.tokens != nil || namespace == own || slices.Contains(t.allowed, namespace) {
+	if t == nil || t.Tokens != nil || namespace == own || slices.Contains(t.Allowed, namespace) {
 		return true
 	}
-	if t.mode == v1alpha1.TenancyNamespace {
+	if t.Mode == v1alpha1.TenancyNamespace {
 		return false
 	}
-	tenant := r.namespaceLabels(own)[t.label]
-	return tenant != "" && r.namespaceLabels(namespace)[t.label] == tenant
+	tenant := r.namespaceLabels(own)[t.Label]
+	return tenant != "" && r.namespaceLabels(namespace)[t.Label] == tenant
 }
 
 // otherTenant is why a route is not accepted whose namespace is another tenant's. It
@@ -64,7 +40,7 @@ func otherTenant(namespace string) problem {
 // requests are those of whom a route in namespace is for, where tenants share Gateways;
 // nil is those of all. What carries no tokens cannot be told apart.
 func (t *tenancy) requests(r *reader, resource, namespace string) (*Tenant, problem) {
-	if t == nil || t.tokens == nil {
+	if t == nil || t.Tokens == nil {
 		return nil, problem{}
 	}
 	refuse := func(format string, args ...any) (*Tenant, problem) {
@@ -73,23 +49,23 @@ func (t *tenancy) requests(r *reader, resource, namespace string) (*Tenant, prob
 	if resource != events.HTTPRoutes && resource != events.GRPCRoutes {
 		return refuse("Only requests carry the token of a tenant, and this route forwards what is not looked at")
 	}
-	if slices.Contains(t.allowed, namespace) {
+	if slices.Contains(t.Allowed, namespace) {
 		return nil, problem{}
 	}
 	tenant := namespace
-	if t.label != "" {
-		tenant = r.namespaceLabels(namespace)[t.label]
+	if t.Label != "" {
+		tenant = r.namespaceLabels(namespace)[t.Label]
 	}
 	if tenant == "" {
-		return refuse("The namespace %s has no label %s, so that it is no tenant's", namespace, t.label)
+		return refuse("The namespace %s has no label %s, so that it is no tenant's", namespace, t.Label)
 	}
-	return &Tenant{Claim: t.claim, ID: tenant}, problem{}
+	return &Tenant{Claim: t.Claim, ID: tenant}, problem{}
 }
 
 // shared are the tokens that requests must carry; nil is none.
-func (t *tenancy) shared() *Tokens {
+func (t *tenancy) shared() *parameters.Tokens {
 	if t == nil {
 		return nil
 	}
-	return t.tokens
+	return t.Tokens
 }

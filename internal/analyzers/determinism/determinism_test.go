@@ -18,6 +18,7 @@ import (
 func purePackages() []string {
 	return []string{
 		"projector/fold",
+		"projector/parameters",
 		"projector/route",
 		"projector/envoy",
 		"status-writer/conditions",

@@ -1,6 +1,7 @@
-package route
+package parameters
 
 import (
+	"fmt"
 	"time"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -40,10 +41,14 @@ func newEdge(spec *v1alpha1.Edge) (e Edge, why string) {
 		{"edge.idleTimeout", spec.IdleTimeout, &e.IdleTimeout}, {"edge.streamIdleTimeout", spec.StreamIdleTimeout, &e.StreamIdleTimeout},
 		{"edge.requestHeadersTimeout", spec.RequestHeadersTimeout, &e.RequestHeadersTimeout},
 	} {
-		var err error
-		if *d.to, err = duration(d.name, d.from); err != nil {
-			return e, err.Error() + "."
+		if d.from == nil {
+			continue
 		}
+		v, err := time.ParseDuration(string(*d.from)) // GEP-2257, a subset of Go's
+		if err != nil {
+			return e, fmt.Sprintf("%s: %v.", d.name, err)
+		}
+		*d.to = &v
 	}
 	return e, ""
 }

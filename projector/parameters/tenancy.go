@@ -1,6 +1,7 @@
-package route
+package parameters
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -9,9 +10,37 @@ import (
 	"strconv"
 
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
-	"github.com/rutter-gateway/rutter/events"
-	"github.com/rutter-gateway/rutter/projector/fold"
 )
+
+// Tenancy is how the tenants of a class are kept apart; nil is not at all.
+type Tenancy struct {
+	Mode    v1alpha1.TenancyMode
+	Label   string
+	Allowed []string // namespaces that are no tenant's
+	Claim   string   // of the tokens
+	Tokens  *Tokens
+}
+
+func newTenancy(spec *v1alpha1.Tenancy, keys string) (t *Tenancy, why string) {
+	if spec == nil {
+		return nil, ""
+	}
+	t = &Tenancy{Mode: spec.Mode, Label: spec.TenantIDLabel, Allowed: spec.AllowedNamespaces}
+	switch {
+	case t.Mode == v1alpha1.TenancyNamespace:
+	case t.Mode == v1alpha1.TenancyLabelSelector && t.Label == "":
+		return nil, "tenancy.tenantIDLabel is empty; name the label of namespaces whose value is the tenant."
+	case t.Mode == v1alpha1.TenancyLabelSelector:
+	case t.Mode == v1alpha1.TenancyAuthHeader:
+		if t.Tokens, why = newTokens(spec.AuthHeader, keys); why != "" {
+			return nil, why
+		}
+		t.Claim = cmp.Or(spec.AuthHeader.Claim, "tenant")
+	default:
+		return nil, fmt.Sprintf("tenancy.mode is %q; use %s, %s or %s.", t.Mode, v1alpha1.TenancyNamespace, v1alpha1.TenancyLabelSelector, v1alpha1.TenancyAuthHeader)
+	}
+	return t, ""
+}
 
 // Tokens is what requests must carry on a Gateway: a JWT of an issuer.
 type Tokens struct {
@@ -24,11 +53,8 @@ type Tokens struct {
 	Keys, URL string
 }
 
-// Tenant is whose requests an entry is for: the claim of the token is ID, or has it.
-type Tenant struct{ Claim, ID string }
-
-// newTokens resolves where the keys are.
-func newTokens(r *reader, spec *v1alpha1.AuthHeader) (out *Tokens, why string) {
+// newTokens takes the keys that are there, or where they are.
+func newTokens(spec *v1alpha1.AuthHeader, keys string) (out *Tokens, why string) {
 	if spec == nil {
 		return nil, "tenancy.authHeader is missing."
 	}
@@ -39,16 +65,10 @@ func newTokens(r *reader, spec *v1alpha1.AuthHeader) (out *Tokens, why string) {
 	ref, from := spec.JWKS.ConfigMapRef, spec.JWKS.URL
 	switch {
 	case ref != nil:
-		key := events.Key{Resource: events.ConfigMaps, Namespace: ref.Namespace, Name: ref.Name}
-		name := called("ConfigMap", ref.Namespace, ref.Name)
-		_, o := get[fold.Authorities](r, key)
-		if o == nil {
-			return nil, fmt.Sprintf("the %s does not exist.", name)
+		if why := unusableKeys(keys); why != "" {
+			return nil, fmt.Sprintf("jwks.json of the ConfigMap %s/%s %s.", ref.Namespace, ref.Name, why)
 		}
-		if why := unusableKeys(o.JWKS); why != "" {
-			return nil, fmt.Sprintf("jwks.json of the %s %s.", name, why)
-		}
-		out.Keys = o.JWKS
+		out.Keys = keys
 	case from != nil:
 		at, err := url.Parse(*from)
 		if err != nil || at.Hostname() == "" || at.Scheme != "http" && at.Scheme != "https" || !isPort(at.Port()) {

@@ -1,4 +1,4 @@
-package route
+package parameters
 
 import (
 	"fmt"
@@ -14,35 +14,35 @@ import (
 	"github.com/rutter-gateway/rutter/events/routing"
 )
 
-// proxy is how the Envoys of a class are run, where they are provisioned.
-type proxy struct {
-	replicas           int32
-	resources          *routing.Resources
-	serviceType        string
-	serviceAnnotations map[string]string
-	maxConnections     uint32
+// Proxy is how the Envoys of a class are run, where they are provisioned.
+type Proxy struct {
+	Replicas           int32
+	Resources          *routing.Resources
+	ServiceType        string
+	ServiceAnnotations map[string]string
+	MaxConnections     uint32
 }
 
 // newProxy refuses what the API server would: the provisioner could do nothing about it.
-func newProxy(spec *v1alpha1.Proxy) (p proxy, why string) {
+func newProxy(spec *v1alpha1.Proxy) (p Proxy, why string) {
 	if spec == nil {
 		return p, ""
 	}
 	if spec.Replicas != nil {
-		p.replicas = *spec.Replicas
+		p.Replicas = *spec.Replicas
 	}
 	if spec.MaxConnections != nil {
-		p.maxConnections = uint32(*spec.MaxConnections)
+		p.MaxConnections = uint32(*spec.MaxConnections)
 	}
 	if spec.Resources != nil {
-		if p.resources, why = newResources(spec.Resources); why != "" {
+		if p.Resources, why = newResources(spec.Resources); why != "" {
 			return p, why
 		}
 	}
 	if spec.Service == nil {
 		return p, ""
 	}
-	p.serviceType, p.serviceAnnotations = string(spec.Service.Type), spec.Service.Annotations
+	p.ServiceType, p.ServiceAnnotations = string(spec.Service.Type), spec.Service.Annotations
 	for _, name := range slices.Sorted(maps.Keys(spec.Service.Annotations)) {
 		if faults := validation.IsQualifiedName(strings.ToLower(name)); len(faults) > 0 {
 			return p, fmt.Sprintf("proxy.service.annotations: %q cannot be the name of one: %s.", name, faults[0])
@@ -72,8 +72,8 @@ func quantities(in map[corev1.ResourceName]resource.Quantity) map[string]string 
 	return out
 }
 
-// into adds what the class says to what the Envoys of a Gateway need.
-func (p *proxy) into(out *routing.Infrastructure) {
-	out.Replicas, out.Resources, out.MaxConnections = p.replicas, p.resources, p.maxConnections
-	out.ServiceType, out.ServiceAnnotations = p.serviceType, p.serviceAnnotations
+// Into adds what the class says to what the Envoys of a Gateway need.
+func (p *Proxy) Into(out *routing.Infrastructure) {
+	out.Replicas, out.Resources, out.MaxConnections = p.Replicas, p.Resources, p.MaxConnections
+	out.ServiceType, out.ServiceAnnotations = p.ServiceType, p.ServiceAnnotations
 }
