@@ -4,6 +4,7 @@
 //	SNAPSHOTS ──► fleet: the infrastructure of each Gateway ─┐
 //	                                                         ├──► queue of Gateways ──► infra.Objects ──server-side apply──► Kubernetes
 //	Kubernetes ──watch──► what was built was changed or is gone ─┘                      pki: certificates ──► Secrets
+//	                                                                                    finalizers of GatewayClasses
 //
 // It promises:
 //
@@ -17,6 +18,7 @@
 //     is no longer accepted; nothing is taken away before the newest version is known.
 //   - What somebody takes away is built again at once, but ever more slowly when it is
 //     taken away again and again.
+//   - A GatewayClass is not gone before what was built for its Gateways is (class.go).
 //   - Certificates are renewed after two thirds of their life.
 //
 // Crash story: nothing is remembered. The next start reads the newest version and

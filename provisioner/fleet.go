@@ -20,7 +20,8 @@ type fleet struct {
 
 func newFleet() *fleet { return &fleet{gateways: map[types.NamespacedName]*routing.Infrastructure{}} }
 
-// take adds a version and returns the Gateways whose infrastructure changed.
+// take adds a version and returns the Gateways whose infrastructure changed, and the
+// classes that Gateways came to or left.
 func (f *fleet) take(snap *routing.Snapshot) (changed []types.NamespacedName) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,30 +29,47 @@ func (f *fleet) take(snap *routing.Snapshot) (changed []types.NamespacedName) {
 	for i := range snap.Gateways {
 		g := nameOf(snap.Gateways[i].Gateway)
 		there[g] = true
-		if f.set(g, snap.Gateways[i].Infrastructure) {
-			changed = append(changed, g)
-		}
+		changed = append(changed, f.set(g, snap.Gateways[i].Infrastructure)...)
 	}
 	if snap.Previous.IsZero() { // a whole version
 		for g := range f.gateways {
-			if !there[g] && f.set(g, nil) {
-				changed = append(changed, g)
+			if !there[g] {
+				changed = append(changed, f.set(g, nil)...)
 			}
 		}
 	}
 	return changed
 }
 
-func (f *fleet) set(g types.NamespacedName, in *routing.Infrastructure) (changed bool) {
-	if reflect.DeepEqual(f.gateways[g], in) {
-		return false
+func (f *fleet) set(g types.NamespacedName, in *routing.Infrastructure) (changed []types.NamespacedName) {
+	before := f.gateways[g]
+	if reflect.DeepEqual(before, in) {
+		return nil
+	}
+	changed = append(changed, g)
+	for _, one := range []*routing.Infrastructure{before, in} {
+		if one != nil && (before == nil || in == nil || before.Class != in.Class) {
+			changed = append(changed, classNamed(one.Class))
+		}
 	}
 	if in == nil {
 		delete(f.gateways, g)
 	} else {
 		f.gateways[g] = in
 	}
-	return true
+	return changed
+}
+
+// uses tells whether a Gateway of a class has an infrastructure.
+func (f *fleet) uses(class string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, in := range f.gateways {
+		if in.Class == class {
+			return true
+		}
+	}
+	return false
 }
 
 // of is the infrastructure of a Gateway; nil when there is to be none. It must not

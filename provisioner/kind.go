@@ -20,7 +20,7 @@ import (
 	"github.com/rutter-gateway/rutter/provisioner/infra"
 )
 
-// kind is what is built of one resource, as the API server has it. It implements
+// kind is what is built of one resource, or all GatewayClasses, as the API server has it. It implements
 // [cache.ReflectorStore]. An informer would do the same, but waits for up to a minute
 // before it looks again for an API server that was away.
 type kind struct {
@@ -41,6 +41,9 @@ func newKind(s *Service, resource schema.GroupVersionResource) *kind {
 func (k *kind) run(ctx context.Context) {
 	client := k.service.Client.Resource(k.resource)
 	selector := labels.Set{infra.ManagedByLabel: infra.ManagedBy}.String()
+	if k.resource == classes {
+		selector = ""
+	}
 	var refused error // one after the other calls these two
 	told := func(err error) error {
 		refused = k.service.told(ctx, k.resource.Resource, refused, err)
@@ -79,7 +82,7 @@ func (k *kind) Update(o any) error {
 		return err
 	}
 	if !found || changed(before, o) {
-		k.service.noticed(o)
+		k.noticed(o)
 	}
 	return nil
 }
@@ -89,7 +92,7 @@ func (k *kind) Delete(o any) error {
 	if err := k.Indexer.Delete(o); err != nil {
 		return err
 	}
-	k.service.vanished(o)
+	k.vanished(o)
 	return nil
 }
 
@@ -97,8 +100,10 @@ func (k *kind) Delete(o any) error {
 // it was never seen: it can have been made and taken away while nothing was heard.
 func (k *kind) Replace(list []any, version string) error {
 	lacking := map[types.NamespacedName]bool{}
-	for _, gateway := range k.service.fleet.names() {
-		lacking[gateway] = true
+	if k.resource != classes {
+		for _, gateway := range k.service.fleet.names() {
+			lacking[gateway] = true
+		}
 	}
 	var touched, gone []any
 	for i, o := range list {
@@ -125,10 +130,10 @@ func (k *kind) Replace(list []any, version string) error {
 	}
 	k.listed.Store(true)
 	for _, o := range touched {
-		k.service.noticed(o)
+		k.noticed(o)
 	}
 	for _, o := range gone {
-		k.service.vanished(o)
+		k.vanished(o)
 	}
 	for gateway := range lacking {
 		k.service.queue.Add(gateway)

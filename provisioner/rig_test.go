@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
@@ -128,7 +129,7 @@ func (r *rig) start() (stop func()) {
 	must(r.t, err)
 	r.registry = prometheus.NewRegistry()
 	service, err := provisioner.New(provisioner.Config{
-		Snapshots: &batches{Follower: follower, slow: r.slow}, Measured: r.stream, Client: client, Namespace: "default", ServerSecret: "rutter-xds-tls",
+		Snapshots: &batches{Follower: follower, slow: r.slow}, Measured: r.stream, Client: client, ControllerName: "rutter.dev/gateway-controller", Namespace: "default", ServerSecret: "rutter-xds-tls",
 		Webhook: provisioner.Webhook{Configuration: "rutter-system-rutter-actors", Host: "rutter-actors.default.svc", Secret: "rutter-actors-tls"},
 		Infra: infra.Config{
 			EnvoyImage: "envoy:v1", RutterImage: "rutter:v1", XDSAddress: "rutter-xds.default.svc:18000",
@@ -182,7 +183,7 @@ func (r *rig) gateway(name string) *routing.Infrastructure {
 
 func (r *rig) resource(name string) dynamic.ResourceInterface {
 	groups := map[string]schema.GroupVersion{
-		"gateways": {Group: "gateway.networking.k8s.io", Version: "v1"}, "deployments": {Group: "apps", Version: "v1"},
+		"gateways": {Group: gatewayv1.GroupName, Version: "v1"}, "gatewayclasses": {Group: gatewayv1.GroupName, Version: "v1"}, "deployments": {Group: "apps", Version: "v1"},
 		"poddisruptionbudgets":            {Group: "policy", Version: "v1"},
 		"validatingwebhookconfigurations": {Group: "admissionregistration.k8s.io", Version: "v1"},
 	}
@@ -190,7 +191,7 @@ func (r *rig) resource(name string) dynamic.ResourceInterface {
 	if !ok {
 		group = schema.GroupVersion{Version: "v1"}
 	}
-	if name == "validatingwebhookconfigurations" {
+	if name == "validatingwebhookconfigurations" || name == "gatewayclasses" {
 		return r.client.Resource(group.WithResource(name))
 	}
 	return r.client.Resource(group.WithResource(name)).Namespace("default")

@@ -29,6 +29,8 @@ type Config struct {
 	// Measured is the stream SNAPSHOTS, to tell how far the provisioner is behind it.
 	Measured process.Measured
 	Client   dynamic.Interface
+	// ControllerName is that of our GatewayClasses.
+	ControllerName string
 	// Infra is what the Envoys of all Gateways have in common.
 	Infra infra.Config
 	// Namespace is this installation's; ServerSecret is where the xDS servers find
@@ -88,6 +90,8 @@ func New(c Config) (*Service, error) {
 	switch {
 	case c.Snapshots == nil || c.Measured == nil || c.Client == nil || c.Authority == nil || c.Now == nil || c.Logger == nil || c.Registerer == nil:
 		return nil, errors.New("provisioner: an incomplete configuration")
+	case c.ControllerName == "":
+		return nil, errors.New("provisioner: a controller name is needed")
 	case c.Namespace == "" || c.ServerSecret == "" || c.Infra.EnvoyImage == "" || c.Infra.RutterImage == "":
 		return nil, errors.New("provisioner: a namespace, a Secret for xDS servers, and the images are needed")
 	case c.Webhook != (Webhook{}) && (c.Webhook.Configuration == "" || c.Webhook.Host == "" || c.Webhook.Secret == ""):
@@ -189,14 +193,23 @@ func (s *Service) take(ctx context.Context) error {
 
 func (s *Service) heed(snapshots ...*routing.Snapshot) {
 	for _, snap := range snapshots {
-		for _, gateway := range s.fleet.take(snap) {
-			s.queue.Add(gateway)
+		for _, changed := range s.fleet.take(snap) {
+			s.queue.Add(changed)
 		}
 	}
 	s.metrics.gateways.Set(float64(s.fleet.size()))
 }
 
-// work builds one Gateway after the other until the queue is shut down.
+// keep does what is due for a Gateway or a class, and says of which resource it is.
+func (s *Service) keep(ctx context.Context, name types.NamespacedName, in *routing.Infrastructure) (again time.Duration, resource string, err error) {
+	if name.Namespace == "" {
+		return 0, classes.Resource, s.keepClass(ctx, name.Name)
+	}
+	again, err = s.reconcile(ctx, name, in)
+	return again, "gateways", err
+}
+
+// work builds one Gateway, or keeps one class, after the other until the queue is shut down.
 func (s *Service) work(ctx context.Context) {
 	for {
 		gateway, end := s.queue.Get()
@@ -210,7 +223,7 @@ func (s *Service) work(ctx context.Context) {
 			s.queue.Done(gateway)
 			continue
 		}
-		again, err := s.reconcile(ctx, gateway, in)
+		again, what, err := s.keep(ctx, gateway, in)
 		if ctx.Err() == nil {
 			s.metrics.reconcile.Done(time.Since(started), err)
 		}
@@ -227,8 +240,8 @@ func (s *Service) work(ctx context.Context) {
 			if in != nil {
 				generation = in.Generation
 			}
-			about := process.About(events.Key{Resource: events.Gateways, Namespace: gateway.Namespace, Name: gateway.Name}, generation, s.queue.NumRequeues(gateway)+1)
-			s.Logger.Error("Gateway is not built; trying again", about, slog.Any("error", err))
+			about := process.About(events.Key{Resource: what, Namespace: gateway.Namespace, Name: gateway.Name}, generation, s.queue.NumRequeues(gateway)+1)
+			s.Logger.Error("Kubernetes does not have what it should; trying again", about, slog.Any("error", err))
 			s.queue.AddRateLimited(gateway)
 		}
 		s.queue.Done(gateway)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,8 @@ func (s *Service) watch(ctx context.Context) (stop func(), err error) {
 		s.known[kind], listed = k, append(listed, k.listed.Load)
 		running.Go(func() { k.run(ctx) })
 	}
+	// Nothing has to wait for these: what is done to a class is read for each.
+	running.Go(func() { newKind(s, classes).run(ctx) })
 	if !cache.WaitForCacheSync(ctx.Done(), listed...) {
 		stop()
 		return nil, errors.Join(errNotBuilt, context.Cause(ctx))
@@ -73,15 +76,18 @@ func (s *Service) knownOf(kind string, gateway types.NamespacedName) (list []met
 	return list, err
 }
 
-func (s *Service) noticed(o any) {
+func (k *kind) noticed(o any) {
 	if meta, ok := o.(metav1.Object); ok {
-		if gateway := ownerOf(meta); gateway != (types.NamespacedName{}) {
-			s.queue.Add(gateway)
+		if k.resource == classes {
+			k.service.queue.Add(classNamed(meta.GetName()))
+		} else if gateway := ownerOf(meta); gateway != (types.NamespacedName{}) {
+			k.service.queue.Add(gateway)
 		}
 	}
 }
 
-func (s *Service) vanished(o any) {
+func (k *kind) vanished(o any) {
+	s := k.service
 	if meta, ok := o.(metav1.Object); ok {
 		if gateway := ownerOf(meta); gateway != (types.NamespacedName{}) {
 			s.pauses.vanished(gateway, time.Now())
@@ -98,7 +104,7 @@ func onlyMeta(o any) any {
 	}
 	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: meta.GetName(), Namespace: meta.GetNamespace(), UID: meta.GetUID(), ResourceVersion: meta.GetResourceVersion(), Generation: meta.GetGeneration(),
-		Labels: meta.GetLabels(), Annotations: meta.GetAnnotations(), OwnerReferences: meta.GetOwnerReferences(),
+		Labels: meta.GetLabels(), Annotations: meta.GetAnnotations(), OwnerReferences: meta.GetOwnerReferences(), Finalizers: meta.GetFinalizers(),
 	}}
 }
 
@@ -113,5 +119,5 @@ func changed(before, after any) bool {
 	case a.GetGeneration() == 0: // as a Service has it
 		return a.GetResourceVersion() != b.GetResourceVersion()
 	}
-	return a.GetGeneration() != b.GetGeneration() || !labels.Equals(a.GetLabels(), b.GetLabels()) || !labels.Equals(a.GetAnnotations(), b.GetAnnotations())
+	return a.GetGeneration() != b.GetGeneration() || !slices.Equal(a.GetFinalizers(), b.GetFinalizers()) || !labels.Equals(a.GetLabels(), b.GetLabels()) || !labels.Equals(a.GetAnnotations(), b.GetAnnotations())
 }

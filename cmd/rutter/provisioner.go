@@ -49,6 +49,7 @@ certificates of the xDS servers and of ingest's webhook.`,
 	flags := cmd.Flags()
 	c.Bind(flags)
 	f.bind(flags)
+	flags.StringVar(&f.ControllerName, "controller-name", "rutter.dev/gateway-controller", "the controllerName of the GatewayClasses that are kept while Gateways use them")
 	flags.StringVar(&f.Namespace, "namespace", "", "the namespace of this installation")
 	flags.StringVar(&f.caDir, "ca-dir", "", "directory with tls.crt and tls.key of the CA")
 	flags.StringVar(&f.ServerSecret, "xds-tls-secret", "rutter-xds-tls", "the Secret, in the namespace, in which the xDS servers find their certificate")
