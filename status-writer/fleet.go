@@ -149,6 +149,9 @@ func (s *Service) count(gateway string) conditions.Fleet {
 		}
 		fleet.Envoys++
 		for _, r := range e.Refused {
+			if r.Origin.Resource == events.Secrets && !r.Large {
+				continue // whose listeners have it, the verdict says that follows
+			}
 			fleet.Refused = refuse(fleet.Refused, s.blamed(gateway, r.Origin), r.Reason)
 		}
 	}
@@ -170,7 +173,7 @@ func (s *Service) connected(gateway string) map[string]routing.EnvoyReceipt {
 }
 
 // blamed is the object to tell about a refusal: the one that it was made from,
-// or the Gateway where that one has no conditions (a Service, a Secret).
+// or the Gateway where that one has no conditions (such as a Service).
 func (s *Service) blamed(gateway string, origin events.Key) events.Key {
 	if _, ok := s.state.Verdicts[origin]; ok {
 		return origin

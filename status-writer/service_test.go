@@ -77,9 +77,11 @@ func TestRefusalIsToldToWhoCausedItUntilItIsMended(t *testing.T) {
 		w.want(routeKey("r"), "False/Refused@1")
 		w.want(routeKey("other"), "True/Programmed@1")
 		w.want(gatewayKey(), "True/Programmed@1")
-		w.report("a", []routing.Refusal{{Origin: events.Key{Resource: events.Secrets, Namespace: "default", Name: "cert"}, Reason: "bad key"}}, 10)
+		w.report("a", []routing.Refusal{{Origin: events.Key{Resource: events.Services, Namespace: "default", Name: "s"}, Reason: "bad host"}}, 10)
 		w.want(routeKey("r"), "True/Programmed@1")
-		w.want(gatewayKey(), "False/Invalid@1") // a Secret has no conditions
+		w.want(gatewayKey(), "False/Invalid@1") // a Service has no conditions
+		w.report("a", []routing.Refusal{{Origin: events.Key{Resource: events.Secrets, Namespace: "team", Name: "cert"}, Reason: "bad key"}}, 10)
+		w.want(gatewayKey(), "True/Programmed@1") // it may be that of a ListenerSet
 	})
 }
 

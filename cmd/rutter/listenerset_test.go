@@ -87,6 +87,23 @@ spec:
 	says("listenersets/team/set.yaml", "kind: ListenerSet", "reason: Programmed", "attachedRoutes: 1")
 	says("gateways/default/gw.yaml", "attachedListenerSets: 1")
 
+	// A weak certificate, which Envoy refuses: what it had stays, and its owner is told.
+	weakCert, weakKey := weakCertificate(t, "team.example.com")
+	r.save("set", inNamespace("team", secret("set", weakCert, weakKey)+"---\n"+listenerSet("set", "team.example.com", r.port)))
+	says("listenersets/team/set.yaml", "type: rutter.dev/Refused", "reason: CertificateWeak", "reason: Programmed")
+	expect("team.example.com", "team.example.com", 200, `"backend":"team"`)
+	if text, err := os.ReadFile(filepath.Join(r.data, "status/gateways/default/gw.yaml")); err != nil || strings.Contains(string(text), "Refused") || strings.Contains(string(text), "reason: Invalid") {
+		t.Errorf("the Gateway tells of the certificate of a tenant (%v):\n%s", err, text)
+	}
+	r.save("set", inNamespace("team", secret("set", teamCert, teamKey)+"---\n"+listenerSet("set", "team.example.com", r.port)))
+	r.eventually("it is mended", func() error {
+		text, err := os.ReadFile(filepath.Join(r.data, "status/listenersets/team/set.yaml"))
+		if err == nil && (strings.Contains(string(text), "Refused") || strings.Contains(string(text), "CertificateWeak")) {
+			err = errors.New(string(text))
+		}
+		return err
+	})
+
 	// A younger one with the same hostname waits, and takes over when the first goes.
 	youngCert, youngKey := gwtest.Certificate(t, "team.example.com")
 	r.save("young", inNamespace("young", secret("zz", youngCert, youngKey)+"---\n"+listenerSet("zz", "team.example.com", r.port)))

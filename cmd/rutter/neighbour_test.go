@@ -273,7 +273,7 @@ func TestWhatEnvoyRefusesHarmsNoNeighbour(t *testing.T) {
 				"secret": {
 					listener(fmt.Sprintf("{name: weak, port: %d, protocol: HTTPS, hostname: weak.example.com, tls: {certificateRefs: [{name: weak}]}}", s.https)) +
 						"---\n" + inNamespace("team", secret("weak", weak, weakKey)),
-					"The Envoy of Gateway infra/gw refused a part of secret/team/weak; the rest is served:", in("infra", "gateways", "gw"),
+					"The Envoy of Gateway infra/gw refused a part of secret/team/weak; the rest is served:", in("team", "listenersets", "bad"),
 				},
 			} {
 				t.Run(what, func(t *testing.T) {

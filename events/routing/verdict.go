@@ -61,6 +61,13 @@ const ConditionProgrammed = "rutter.dev/Programmed"
 // of its routing is in force.
 const ConditionPinned = "rutter.dev/Pinned"
 
+// ConditionRefused on a Gateway or a ListenerSet says, where it is True, that Envoy refused
+// a part of what was made from it, and for which there is no route to tell.
+const ConditionRefused = "rutter.dev/Refused"
+
+// ReasonRefused is that of ConditionRefused.
+const ReasonRefused = "Refused"
+
 // ConditionCertificateWarning on a listener says, where it is True, that clients may
 // refuse what is served: certificates that are expired, not yet valid, weak, or for
 // other names. The Gateway API has no condition for that.

@@ -16,10 +16,6 @@ import (
 	"github.com/rutter-gateway/rutter/projector/route"
 )
 
-// Refused is the condition of a Gateway or a ListenerSet some resource of which Envoy
-// refused, and for which there is no route to tell.
-const Refused = "rutter.dev/Refused"
-
 // exclusion is a resource that is not published because Envoy refused it.
 type exclusion struct {
 	origin   events.Key
@@ -104,7 +100,9 @@ func (e *Engine) setExcluded(id envoy.OutputID, now []exclusion, retell map[even
 		return
 	}
 	for _, x := range slices.Concat(before, now) {
-		retell[told(id.Gateway, x.origin)] = true
+		for _, key := range e.told(id.Gateway, x.origin) {
+			retell[key] = true
+		}
 	}
 	if len(now) == 0 {
 		delete(e.excluded, id)
@@ -113,21 +111,26 @@ func (e *Engine) setExcluded(id envoy.OutputID, now []exclusion, retell map[even
 	}
 }
 
-// told is the object whose status tells of a refusal: the route or ListenerSet itself,
-// or else the Gateway.
-func told(gateway string, origin events.Key) events.Key {
+// told are the objects whose statuses tell of a refusal: the route or ListenerSet itself,
+// those whose listeners have the certificate, or else the Gateway.
+func (e *Engine) told(gateway string, origin events.Key) []events.Key {
 	if route.Attaches(origin.Resource) || origin.Resource == events.ListenerSets {
-		return origin
+		return []events.Key{origin}
+	}
+	if origin.Resource == events.Secrets {
+		if users := e.tables.UsersOf(gateway, origin); len(users) > 0 {
+			return users
+		}
 	}
 	namespace, name, _ := strings.Cut(gateway, "/")
-	return events.Key{Resource: events.Gateways, Namespace: namespace, Name: name}
+	return []events.Key{{Resource: events.Gateways, Namespace: namespace, Name: name}}
 }
 
 // tell adds to a verdict what Envoy refused of the object.
 func (e *Engine) tell(v routing.Verdict) routing.Verdict {
 	for _, id := range slices.SortedFunc(maps.Keys(e.excluded), envoy.OutputID.Compare) {
 		for _, x := range e.excluded[id] {
-			if told(id.Gateway, x.origin) == v.Object {
+			if x.origin == v.Object || !route.Attaches(v.Object.Resource) && slices.Contains(e.told(id.Gateway, x.origin), v.Object) {
 				v = tellOne(v, id, x)
 			}
 		}
@@ -138,7 +141,7 @@ func (e *Engine) tell(v routing.Verdict) routing.Verdict {
 func tellOne(v routing.Verdict, id envoy.OutputID, x exclusion) routing.Verdict {
 	if !route.Attaches(v.Object.Resource) {
 		message := "Envoy refused a part of the configuration made from " + x.origin.String() + ": " + x.reason
-		v.Conditions = withCondition(v.Conditions, routing.Condition{Type: Refused, Status: "True", Reason: "Refused", Message: message})
+		v.Conditions = withCondition(v.Conditions, routing.Condition{Type: routing.ConditionRefused, Status: "True", Reason: routing.ReasonRefused, Message: message})
 		return v
 	}
 	message := "Dropped Rule: what was made from the route was refused by Envoy, and there is nothing earlier to serve: " + x.reason

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,9 +113,54 @@ func TestARefusedListenerIsToldOnItsGateway(t *testing.T) {
 			project(t, e, []events.Event{refuse(e, "default/gw", r, nil)}, 1, published)
 		}
 	}
-	if c, ok := conditionOf(t, published, events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}, replay.Refused); !ok || c.Status != "True" {
-		t.Errorf("the Gateway has %s %+v, want True", replay.Refused, c)
+	if c, ok := conditionOf(t, published, events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}, routing.ConditionRefused); !ok || c.Status != "True" {
+		t.Errorf("the Gateway has %s %+v, want True", routing.ConditionRefused, c)
 	}
+}
+
+// A ListenerSet may be another tenant's: its certificate is no business of the Gateway's.
+func TestARefusedCertificateIsToldToWhoseListenerHasIt(t *testing.T) {
+	e, published := replay.New("test"), routing.NewState()
+	list := world(1, "scoped")
+	project(t, e, list, len(list), published)
+	fold := func(key events.Key, object string) {
+		t.Helper()
+		sequence := e.State().Version.Sequence + 1
+		object = fmt.Sprintf(`{"metadata":{"name":%q,"namespace":"default","uid":%q,"generation":%d},%s}`, key.Name, key.String(), sequence, object)
+		project(t, e, []events.Event{{Sequence: sequence, ID: fmt.Sprint(sequence), Type: events.ObjectApplied, Key: key, Data: []byte(object), Time: time.Unix(1, 0)}}, 1, published)
+	}
+	gateway := events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}
+	set := events.Key{Resource: events.ListenerSets, Namespace: "default", Name: "set"}
+	certificate := events.Key{Resource: events.Secrets, Namespace: "default", Name: "cert"}
+	const own = `"spec":{"gatewayClassName":"rutter","allowedListeners":{"namespaces":{"from":"Same"}},"listeners":[{"name":"http","port":80,"protocol":"HTTP"}%s]}`
+	const listener = `{"name":"tls","port":%d,"protocol":"HTTPS","hostname":"%s.test","tls":{"certificateRefs":[{"name":"cert"}]}}`
+	fold(certificate, `"data":{"tls.crt":"Y2hhaW4="},"keyPair":{"fingerprint":"f","sealedKey":"c2VhbGVk"}`)
+	fold(gateway, fmt.Sprintf(own, ""))
+	fold(set, `"spec":{"parentRef":{"name":"gw"},"listeners":[`+fmt.Sprintf(listener, 443, "set")+`]}`)
+	told := func(when string, want ...events.Key) {
+		t.Helper()
+		for _, key := range []events.Key{gateway, set} {
+			if c, ok := conditionOf(t, published, key, routing.ConditionRefused); ok != slices.Contains(want, key) {
+				t.Errorf("%s %s has %s %+v", when, key, routing.ConditionRefused, c)
+			}
+		}
+		scratch := replay.FromState(e.State())
+		scratch.Project()
+		sameContent(t, 0, when+", incremental and from nothing", e.Content(), scratch.Content())
+	}
+	told("at first")
+	for name, r := range published.Gateways["default/gw"].Resources {
+		if name.Name == "default/cert" {
+			project(t, e, []events.Event{refuse(e, "default/gw", r, []byte("good"))}, 1, published)
+		}
+	}
+	told("the certificate of a ListenerSet", set)
+	fold(gateway, fmt.Sprintf(own, ","+fmt.Sprintf(listener, 444, "own")))
+	told("that of both", gateway, set)
+	fold(set, `"spec":{"parentRef":{"name":"gw"},"listeners":[{"name":"plain","port":81,"protocol":"HTTP"}]}`)
+	told("that of the Gateway", gateway)
+	fold(certificate, `"data":{"tls.crt":"bWVuZGVk"},"keyPair":{"fingerprint":"g","sealedKey":"c2VhbGVk"}`)
+	told("when it is mended")
 }
 
 func TestARefusedResourceOfAPinFallsBackToo(t *testing.T) {

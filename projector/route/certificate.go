@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -70,6 +71,20 @@ func (t *Tables) computeSecret(r *reader, id SecretID) *Secret {
 		return nil
 	}
 	return &Secret{ID: id, Key: key, CertificateChain: secret.Data["tls.crt"], SealedKey: secret.KeyPair.SealedKey}
+}
+
+// UsersOf are the Gateway and the ListenerSets of it that present the certificate of a
+// Secret, sorted by precedence: to clients, or, the Gateway, to backends.
+func (t *Tables) UsersOf(gateway string, secret events.Key) []events.Key {
+	name := secret.Namespace + "/" + secret.Name
+	var users []events.Key
+	for _, p := range t.merged[gateway].orEmpty().parents {
+		presents := slices.ContainsFunc(p.listeners, func(l *listener) bool { return slices.Contains(l.certificates, name) })
+		if presents || p.key == gatewayKey(gateway) && t.gateways[gateway].clientCertificate == name {
+			users = append(users, p.key)
+		}
+	}
+	return users
 }
 
 // secretKey is the key of a Secret that is named namespace/name.

@@ -25,12 +25,12 @@ func gatewayTypes() []string {
 	return []string{
 		string(gatewayv1.GatewayConditionAccepted), programmedType, string(gatewayv1.GatewayConditionResolvedRefs),
 		string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), string(gatewayv1.GatewayConditionAddressesAssigned),
-		routing.ConditionPinned,
+		routing.ConditionPinned, routing.ConditionRefused,
 	}
 }
 
 func listenerSetTypes() []string {
-	return []string{string(gatewayv1.ListenerSetConditionAccepted), programmedType}
+	return []string{string(gatewayv1.ListenerSetConditionAccepted), programmedType, routing.ConditionRefused}
 }
 
 func listenerTypes() []string {

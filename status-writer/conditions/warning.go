@@ -11,9 +11,10 @@ import (
 )
 
 // Warning is that something is wrong with what is served all the same: with the
-// certificates of a listener, or with rules of a route that get no traffic.
+// certificates of a listener, with rules of a route that get no traffic, or with a part of
+// a Gateway or a ListenerSet that Envoy refused.
 type Warning struct {
-	Listener string
+	Listener string // "" for the object as a whole
 	// Parent is that of a route; nil otherwise.
 	Parent          *gatewayv1.ParentReference
 	Reason, Message string
@@ -47,11 +48,13 @@ func warningsOf(o Object, controllerName string) []Warning {
 		}
 	}
 	if o.Gateway != nil {
+		add(Warning{}, routing.ConditionRefused, o.Gateway.Conditions)
 		for _, l := range o.Gateway.Listeners {
 			add(Warning{Listener: string(l.Name)}, routing.ConditionCertificateWarning, l.Conditions)
 		}
 	}
 	if o.ListenerSet != nil {
+		add(Warning{}, routing.ConditionRefused, o.ListenerSet.Conditions)
 		for _, l := range o.ListenerSet.Listeners {
 			add(Warning{Listener: string(l.Name)}, routing.ConditionCertificateWarning, l.Conditions)
 		}

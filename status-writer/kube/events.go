@@ -28,9 +28,12 @@ func (s *Statuses) announce(key events.Key, before, after conditions.Object) {
 	}
 	for _, w := range conditions.Warnings(before, after, s.ControllerName) {
 		e := about
-		e.Reason, e.Action, e.Note = w.Reason, "Serve", note("Listener "+w.Listener+": "+w.Message)
-		if w.Parent != nil {
-			e.Related, e.Action, e.Note = parentOf(key, *w.Parent), "Route", note(w.Message)
+		e.Reason, e.Action, e.Note = w.Reason, "Serve", note(w.Message)
+		switch {
+		case w.Parent != nil:
+			e.Related, e.Action = parentOf(key, *w.Parent), "Route"
+		case w.Listener != "":
+			e.Note = note("Listener " + w.Listener + ": " + w.Message)
 		}
 		s.Events.Record(e)
 	}

@@ -85,9 +85,14 @@ func TestAnEventTellsThatAListenerWarnsOfItsCertificates(t *testing.T) {
 	s.announce(events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}, conditions.Object{}, gateway)
 	s.announce(events.Key{Resource: events.Gateways, Namespace: "default", Name: "gw"}, gateway, gateway)
 	s.announce(events.Key{Resource: events.ListenerSets, Namespace: "default", Name: "set"}, conditions.Object{}, set)
+	refused := []metav1.Condition{{Type: routing.ConditionRefused, Status: "True", Reason: routing.ReasonRefused, Message: "Envoy refused it."}}
+	after := conditions.Object{ListenerSet: &gatewayv1.ListenerSetStatus{Conditions: refused, Listeners: set.ListenerSet.Listeners}}
+	s.announce(events.Key{Resource: events.ListenerSets, Namespace: "default", Name: "set"}, set, after)
+	s.announce(events.Key{Resource: events.ListenerSets, Namespace: "default", Name: "set"}, after, after)
 	want := []string{
 		"Warning CertificateExpired Gateway default/gw nothing: Listener https: It has expired.",
 		"Warning CertificateExpired ListenerSet default/set nothing: Listener tls: It has expired.",
+		"Warning Refused ListenerSet default/set nothing: Envoy refused it.",
 	}
 	if !slices.Equal(got.list, want) {
 		t.Errorf("got %q", got.list)
