@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,8 @@ type rig struct {
 	port      int
 	process   *exec.Cmd
 	lines     *lines
+	// within is a program, with arguments, that becomes rutter.
+	within []string
 }
 
 func newRig(t *testing.T) *rig {
@@ -145,7 +148,8 @@ func (r *rig) execute(args ...string) {
 	must(r.t, err)
 	root, err := filepath.Abs("../../bin")
 	must(r.t, err)
-	r.process = exec.Command(self, args...)
+	command := slices.Concat(r.within, []string{self}, args)
+	r.process = exec.Command(command[0], command[1:]...)
 	r.process.Env = append(os.Environ(), "RUTTER_TEST_AS_RUTTER=1", "PATH="+root+string(os.PathListSeparator)+os.Getenv("PATH"))
 	// A rig that is killed itself must leave nothing behind.
 	r.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

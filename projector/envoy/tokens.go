@@ -136,12 +136,12 @@ func keysCluster(text string) *clusterv3.Cluster {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 	}
 	if at.Scheme == "https" {
-		kind := tlsv3.SubjectAltNameMatcher_DNS
+		kind, sni := tlsv3.SubjectAltNameMatcher_DNS, host
 		if net.ParseIP(host) != nil {
-			kind = tlsv3.SubjectAltNameMatcher_IP_ADDRESS
+			kind, sni = tlsv3.SubjectAltNameMatcher_IP_ADDRESS, "" // no name is an address (RFC 6066, section 3)
 		}
 		c.TransportSocket = &corev3.TransportSocket{Name: "envoy.transport_sockets.tls", ConfigType: &corev3.TransportSocket_TypedConfig{
-			TypedConfig: fixed(&tlsv3.UpstreamTlsContext{Sni: host, CommonTlsContext: &tlsv3.CommonTlsContext{
+			TypedConfig: fixed(&tlsv3.UpstreamTlsContext{Sni: sni, CommonTlsContext: &tlsv3.CommonTlsContext{
 				TlsParams: tlsVersions(),
 				ValidationContextType: &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
 					TrustedCa:                 &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: systemAuthorities}},
