@@ -131,7 +131,7 @@ func (s *Service) recount(gateway string) {
 		return
 	}
 	for key := range s.waiting[gateway] {
-		if s.state.Verdicts[key].Since <= after.Held {
+		if s.opened.since(s.state.Verdicts[key]) <= after.Held {
 			s.mark(key)
 		}
 	}

@@ -118,6 +118,7 @@ func (s *Service) write(ctx context.Context, key events.Key) (o outcome) {
 		o.wrote, o.err = s.Applier.Remove(ctx, key)
 		return o
 	}
+	verdict.Since = s.opened.since(verdict)
 	expires := s.queue.items[key].since.Add(hold)
 	o.wrote, o.err = s.Applier.Apply(ctx, key, func(current conditions.Object) conditions.Object {
 		result := conditions.Of(conditions.Input{

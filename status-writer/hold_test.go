@@ -85,9 +85,9 @@ func TestAHeartbeatBehindTheRecordTakesNothingBack(t *testing.T) {
 		w.start()
 		w.repeat(1, receipt("a", nil, 4)) // is recorded next
 		w.report("a", nil, 4)
-		w.report("a", nil, 10)
+		w.report("a", nil, 11)
 		w.repeat(1, receipt("a", nil, 4)) // was under way
-		w.publish(11, routeVerdict("r", 1, 6))
+		w.publish(11, routeVerdict("r", 1, 11))
 		w.wantNow(routeKey("r"), "True/Programmed@1")
 	})
 }

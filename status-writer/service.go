@@ -81,6 +81,7 @@ type Service struct {
 
 	// All below belongs to the goroutine of Run.
 	state   *routing.State
+	opened  opened
 	servers map[string]*server
 	fleets  map[string]conditions.Fleet
 	// waiting are, per Gateway, the objects whose generation its Envoys have yet to run.
@@ -108,7 +109,7 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return &Service{
-		Config: c, metrics: m, state: routing.NewState(), servers: map[string]*server{}, fleets: map[string]conditions.Fleet{},
+		Config: c, metrics: m, state: routing.NewState(), opened: newOpened(events.Version{}), servers: map[string]*server{}, fleets: map[string]conditions.Fleet{},
 		waiting: map[string]map[events.Key]struct{}{}, waitsFor: map[events.Key][]string{}, queue: newQueue(), stale: true,
 	}, nil
 }

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
@@ -16,8 +18,9 @@ import (
 func TestProgrammedFollowsTheEnvoys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.publish(10, gatewayVerdict(1, 5), routeVerdict("r", 1, 8))
+		w.publish(5, gatewayVerdict(1, 5))
 		w.start()
+		w.publish(10, routeVerdict("r", 1, 8))
 		w.want(gatewayKey(), "False/Pending@1")
 		w.want(routeKey("r"), "False/Pending@1")
 		w.report("a", nil, 5)
@@ -39,8 +42,9 @@ func TestAListenerSetFollowsTheEnvoysOfItsGateway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		key := events.Key{Resource: events.ListenerSets, Namespace: "team", Name: "set"}
-		w.publish(10, gatewayVerdict(1, 5), routing.Verdict{Object: key, UID: "set", Generation: 1, Since: 8, Gateway: gateway})
+		w.publish(5, gatewayVerdict(1, 5))
 		w.start()
+		w.publish(8, routing.Verdict{Object: key, UID: "set", Generation: 1, Since: 8, Gateway: gateway})
 		w.want(key, "False/Pending@1")
 		w.says(key, "No Envoy")
 		w.report("a", nil, 5)
@@ -48,6 +52,77 @@ func TestAListenerSetFollowsTheEnvoysOfItsGateway(t *testing.T) {
 		w.says(key, "Not every Envoy")
 		w.report("a", nil, 8)
 		w.want(key, "True/Programmed@1")
+	})
+}
+
+// A generation that something else kept back is run by no Envoy that holds a version from
+// before it was let go, however long ago it was recorded.
+func TestWhatWasKeptBackIsProgrammedOnceTheEnvoysRunIt(t *testing.T) {
+	pinned := func(v routing.Verdict) routing.Verdict {
+		v.Parents[0].Conditions = append(v.Parents[0].Conditions, routing.Condition{Type: routing.ConditionProgrammed, Status: "False", Reason: "Pinned"})
+		return v
+	}
+	refused := func(v routing.Verdict) routing.Verdict {
+		v.Parents[0].Conditions[0].Status = "False"
+		return v
+	}
+	elsewhere := func(v routing.Verdict) routing.Verdict {
+		v.Parents[0].Ref.Name = "another"
+		return v
+	}
+	for name, kept := range map[string]func(routing.Verdict) routing.Verdict{"by a pin": pinned, "by its parent": refused, "from one parent": elsewhere} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.publish(5, gatewayVerdict(1, 5), kept(routeVerdict("r", 1, 5)))
+				w.start()
+				w.publish(10, kept(routeVerdict("r", 2, 10)))
+				w.report("a", nil, 10)
+				w.pass(2 * time.Second)
+				w.publish(11, routeVerdict("r", 2, 10))
+				w.want(routeKey("r"), "False/Pending@2")
+				w.report("a", nil, 11)
+				w.want(routeKey("r"), "True/Programmed@2")
+				w.report("b", nil, 10) // a newcomer
+				w.want(routeKey("r"), "True/Programmed@2")
+				w.publish(12, routeVerdict("r", 3, 12))
+				w.report("b", nil, 12)
+				w.report("a", nil, 12)
+				w.want(routeKey("r"), "True/Programmed@3")
+			})
+		})
+	}
+}
+
+func TestAListenerThatBecomesValidIsProgrammedOnceTheEnvoysRunIt(t *testing.T) {
+	listener := func(conditions ...routing.Condition) routing.Verdict {
+		v := gatewayVerdict(1, 5)
+		v.Listeners = []routing.ListenerVerdict{{Name: "https", Conditions: conditions}}
+		return v
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(5, listener(routing.Condition{Type: "Programmed", Status: "False", Reason: "Invalid"}))
+		w.start()
+		w.report("a", nil, 5)
+		w.want(gatewayKey(), "True/Programmed@1")
+		w.publish(6, listener()) // its Secret has come
+		w.wantListener(metav1.ConditionFalse)
+		w.report("a", nil, 6)
+		w.wantListener(metav1.ConditionTrue)
+	})
+}
+
+// What was kept back by then is not known to who starts later.
+func TestAfterAStartNothingIsProgrammedBeforeTheEnvoysHoldThatVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(10, gatewayVerdict(1, 5), routeVerdict("r", 1, 8))
+		w.start()
+		w.report("a", nil, 9)
+		w.want(routeKey("r"), "False/Pending@1")
+		w.report("a", nil, 10)
+		w.want(routeKey("r"), "True/Programmed@1")
 	})
 }
 

@@ -15,6 +15,7 @@ func (s *Service) takeState(state *routing.State) {
 	}
 	state.Gateways = nil // what Envoy is sent is none of our business
 	s.state = state
+	s.opened = newOpened(state.Version)
 	for key := range s.state.Verdicts {
 		s.mark(key)
 	}
@@ -51,6 +52,7 @@ func (s *Service) takeSnapshot(snapshot *routing.Snapshot) error {
 			s.queue.hurry(v.Object)
 		}
 	}
+	s.opened.take(s.state.Verdicts, &verdicts)
 	if err := s.state.Apply(&verdicts); err != nil {
 		return err
 	}

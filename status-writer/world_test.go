@@ -250,6 +250,19 @@ func (w *world) wantNow(key events.Key, want string) {
 	}
 }
 
+// wantListener is about the one listener of the Gateway.
+func (w *world) wantListener(want metav1.ConditionStatus) {
+	w.t.Helper()
+	w.pass(1100 * time.Millisecond)
+	w.statuses.mu.Lock()
+	defer w.statuses.mu.Unlock()
+	for _, c := range w.statuses.objects[gatewayKey()].Gateway.Listeners[0].Conditions {
+		if c.Type == "Programmed" && c.Status != want {
+			w.t.Errorf("the listener is programmed %s, want %s", c.Status, want)
+		}
+	}
+}
+
 // touched are the objects that were looked at since the last call.
 func (w *world) touched() int {
 	w.statuses.mu.Lock()

@@ -13,8 +13,8 @@ type Verdict struct {
 	Object     events.Key `json:"object"`
 	UID        string     `json:"uid"`
 	Generation int64      `json:"generation"`
-	// Since is the sequence of the event that recorded this generation: an Envoy
-	// that holds a version at or after it runs it.
+	// Since is the sequence of the event that recorded this generation: an Envoy that
+	// holds a version at or after it runs it, unless the verdict of that version kept it back.
 	Since uint64 `json:"since"`
 
 	// Gateway is the namespace/name of the Gateway that a ListenerSet leads to.

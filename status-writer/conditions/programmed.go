@@ -2,6 +2,7 @@ package conditions
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -45,10 +46,41 @@ func (r *result) holds(fleet Fleet, kind string, now []metav1.Condition) bool {
 	})
 }
 
+// Opens tells whether a verdict lets something be programmed that the one before it on
+// the same object did not: the object itself, one of its listeners, or a route for one of
+// its parents.
+func Opens(before, after routing.Verdict) bool {
+	if decided(before.Conditions) && !decided(after.Conditions) {
+		return true
+	}
+	for _, l := range after.Listeners {
+		if !decided(l.Conditions) && !slices.ContainsFunc(before.Listeners, func(was routing.ListenerVerdict) bool {
+			return was.Name == l.Name && !decided(was.Conditions)
+		}) {
+			return true
+		}
+	}
+	for _, p := range after.Parents {
+		if open(p) && !slices.ContainsFunc(before.Parents, func(was routing.ParentVerdict) bool {
+			return was.Gateway == p.Gateway && reflect.DeepEqual(was.Ref, p.Ref) && open(was)
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+func open(p routing.ParentVerdict) bool { return accepted(p.Conditions) && !decided(p.Conditions) }
+
+// decided tells whether the projector has said already that something cannot be programmed.
+func decided(conditions []routing.Condition) bool {
+	return slices.ContainsFunc(conditions, func(c routing.Condition) bool { return c.Type == programmedType || c.Type == RouteProgrammed })
+}
+
 // withProgrammed adds Programmed to the conditions of a Gateway, a ListenerSet or a
 // listener, unless the projector has said already why it cannot be.
 func (r *result) withProgrammed(conditions []routing.Condition, now []metav1.Condition) []routing.Condition {
-	if slices.ContainsFunc(conditions, func(c routing.Condition) bool { return c.Type == programmedType }) {
+	if decided(conditions) {
 		return conditions
 	}
 	gateway := cmp.Or(r.Verdict.Gateway, gatewayOf(r.Verdict.Object))
@@ -73,7 +105,7 @@ func (r *result) withProgrammed(conditions []routing.Condition, now []metav1.Con
 // withRouteProgrammed adds [RouteProgrammed] to the conditions of a route's parent, unless
 // the projector has said already why it cannot be.
 func (r *result) withRouteProgrammed(p routing.ParentVerdict, now []metav1.Condition) []routing.Condition {
-	if slices.ContainsFunc(p.Conditions, func(c routing.Condition) bool { return c.Type == RouteProgrammed }) {
+	if decided(p.Conditions) {
 		return p.Conditions
 	}
 	fleet := r.Fleet(p.Gateway)
