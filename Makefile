@@ -30,6 +30,10 @@ test: envoy bin/helm ## run all tests, with the race detector where there is a C
 	@start=$$(date +%s); PATH="$(CURDIR)/bin:$$PATH" go test $(RACE) ./...; status=$$?; \
 	echo "tests took $$(( $$(date +%s) - start )) s"; exit $$status
 
+.PHONY: explain
+explain: envoy ## hold rutter explain and the precedence of rules to a real Envoy, by many random requests
+	PATH="$(CURDIR)/bin:$$PATH" RUTTER_ROUNDS=12 go test -count=1 -v ./projector/envoy -run '^(TestEvaluationAgreesWithEnvoy|TestRulesTakePrecedenceAsSpecified|TestAWrongPrecedenceIsNoticed)$$'
+
 .PHONY: lint
 lint: bin/golangci-lint ## check the style and the arrows between packages
 	@unformatted=$$(gofmt -l .); \
@@ -81,8 +85,8 @@ update-golden: envoy bin/helm ## rewrite the expected sections of all golden sto
 	PATH="$(CURDIR)/bin:$$PATH" go test $$(go list -f '{{$$path := .ImportPath}}{{range .TestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}} {{range .XTestImports}}{{if eq . "github.com/rutter-gateway/rutter/internal/golden"}}{{$$path}}{{end}}{{end}}' ./...) ./deploy/helm -update
 
 .PHONY: ci
-ci: ## what has to pass before a change is merged: lint, conformance, faults and test
-	@hack/ci.sh lint conformance faults test
+ci: ## what has to pass before a change is merged: lint, conformance, faults, test and explain
+	@hack/ci.sh lint conformance faults test explain
 
 .PHONY: clean
 clean: ## remove what was built

@@ -100,8 +100,8 @@ func (b *backends) requests(name string) int {
 func (b *backends) endpoints(t testing.TB, w *world) []routing.Resource {
 	t.Helper()
 	var out []routing.Resource
-	for id := range w.clusters {
-		assignment := &endpointv3.ClusterLoadAssignment{ClusterName: id.Name, Endpoints: []*endpointv3.LocalityLbEndpoints{{}}}
+	for id, cluster := range w.clusters {
+		assignment := &endpointv3.ClusterLoadAssignment{ClusterName: cluster.Endpoints, Endpoints: []*endpointv3.LocalityLbEndpoints{{}}}
 		for _, address := range b.addresses[id.Name] {
 			tcp, err := net.ResolveTCPAddr("tcp", address)
 			if err != nil {
@@ -115,7 +115,7 @@ func (b *backends) endpoints(t testing.TB, w *world) []routing.Resource {
 				}}},
 			})
 		}
-		r, err := resource(TypeEndpoint, id.Name, assignment, w.clusters[id].Service)
+		r, err := resource(TypeEndpoint, cluster.Endpoints, assignment, cluster.Service)
 		if err != nil {
 			t.Fatal(err)
 		}

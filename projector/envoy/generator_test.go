@@ -97,8 +97,8 @@ func covers(wide, narrow string) bool {
 
 func (g *generator) match() route.Match {
 	m := route.Match{Path: route.PathMatch{Kind: route.Prefix, Value: pick(g, generatedPaths[:len(generatedPaths)-g.orDense(0, 3)])}}
-	switch g.IntN(4 + g.orDense(0, 3)) {
-	case 0, 4, 5:
+	switch g.IntN(4 + g.orDense(0, 5)) {
+	case 0, 4, 5, 7, 8:
 		m.Path.Kind = route.Exact
 	case 1, 6:
 		m.Path = route.PathMatch{Kind: route.Regex, Value: pick(g, []string{"/a.*", "/.*b", "/(a|b)/b", "/b/[0-9]+"}[:4-g.orDense(0, 1)])}
@@ -112,7 +112,7 @@ func (g *generator) match() route.Match {
 	if g.chance(g.orDense(20, 50)) {
 		m.Headers = g.conditions("x-h")
 	}
-	if g.chance(g.orDense(20, 40)) {
+	if g.chance(g.orDense(20, 65)) {
 		m.Query = g.conditions("q")
 	}
 	if g.chance(g.orDense(10, 40)) {
@@ -122,9 +122,13 @@ func (g *generator) match() route.Match {
 }
 
 func (g *generator) conditions(name string) []route.ValueMatch {
-	return []route.ValueMatch{pick(g, []route.ValueMatch{
+	list := []route.ValueMatch{
 		{Name: name, Kind: route.Exact, Value: "1"}, {Name: name, Kind: route.Exact, Value: "2"}, {Name: name, Kind: route.Regex, Value: "[12]"},
-	})}
+	}
+	if g.dense { // of what is sent most
+		list = append(list, list[0], list[2])
+	}
+	return []route.ValueMatch{pick(g, list)}
 }
 
 // rule has at most one backend, unless shares are asked for.
@@ -210,8 +214,8 @@ func (g *generator) request() (listener, server, text string) {
 	if g.chance(g.orDense(100, 25)) {
 		target += pick(g, []string{"", "", "/", "//b", "/../b", "/%2e%2e/b", "%2fb", "/%62"})
 	}
-	if g.chance(g.orDense(30, 75)) {
-		target += pick(g, []string{"?q=1", "?q=2&q=1", "?x=/a", "?q=%31", "?x&q=2"})
+	if g.chance(g.orDense(30, 90)) {
+		target += pick(g, []string{"?q=1", "?q=2&q=1", "?x&q=2", "?x=/a", "?q=%31"}[:g.orDense(5, 4)])
 	}
 	switch g.IntN(20) {
 	case 0:
@@ -222,7 +226,7 @@ func (g *generator) request() (listener, server, text string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: 0\r\n", pick(g, []string{"GET", "GET", "POST", "OPTIONS"}), target, host)
 	if g.chance(g.orDense(30, 85)) {
-		fmt.Fprintf(&b, "x-h: %d\r\n", g.IntN(4))
+		fmt.Fprintf(&b, "x-h: %d\r\n", g.orDense(0, 1)+g.IntN(g.orDense(4, 2)))
 	}
 	if g.chance(30) {
 		fmt.Fprintf(&b, "Origin: %s\r\n", pick(g, generatedOrigin))
