@@ -14,6 +14,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/rutter-gateway/rutter/api/v1alpha1"
+	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/fold"
@@ -41,7 +42,8 @@ more is not served either.
 The RoutingPin is applied to the cluster; or written to a file among the manifests of
 rutter standalone, with --manifest. A RoutingPin that could not be served is not written.`,
 		Example: `  rutter pin shop/web --at 2h --reason "checkout is down" --nats-url URL
-  rutter pin web --at 37 --data-dir DIR --manifest manifests/pin.yaml`,
+  rutter pin web --at 37 --data-dir DIR --manifest manifests/pin.yaml
+  rutter pin shop/web --at 2h --nats-url URL --manifest - | kubectl apply -f -`,
 		Args: exactlyOne("the Gateway"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runPin(cmd.Context(), env, &flags, args[0]) },
 	}
@@ -55,6 +57,14 @@ func (f *pinFlags) bindPin(cmd *cobra.Command) {
 	f.reading.bind(cmd)
 	f.pinTarget.bind(cmd.Flags())
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would change, and change nothing")
+}
+
+// show tells what changes: beside the manifest, where that is what standard output is for.
+func (f *pinFlags) show(env *environment, format display.Format, answer *pinned) error {
+	if f.manifest == toStdout && !f.dryRun {
+		return answer.write(env.err, false)
+	}
+	return f.tell(env, format, answer)
 }
 
 // exactlyOne refuses any other number of arguments.
@@ -105,7 +115,7 @@ func runPin(ctx context.Context, env *environment, flags *pinFlags, gateway stri
 		return err
 	}
 	answer := &pinned{Gateway: name, Pin: pin, From: momentOf(now), To: momentOf(then), Gateways: changes.Gateways}
-	if err := flags.tell(env, format, answer); err != nil {
+	if err := flags.show(env, format, answer); err != nil {
 		return err
 	}
 	if flags.dryRun {

@@ -64,7 +64,7 @@ func (t *pinTarget) write(ctx context.Context, env *environment, pin *v1alpha1.R
 		return fmt.Errorf("encode the RoutingPin: %w", err)
 	}
 	if t.manifest == toStdout {
-		_, err = fmt.Fprintf(env.out, "---\n%s", text)
+		_, err = env.out.Write(text)
 		return err
 	}
 	// Others than a RoutingPin are not written over.
