@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/events/routing"
@@ -86,6 +87,9 @@ func runExplain(ctx context.Context, env *environment, flags *explainFlags, meth
 
 // parseRequest is the request that a client makes of a URL.
 func parseRequest(method, address string, headers []string) (*evaluate.Request, error) {
+	if !httpguts.ValidHeaderFieldName(method) { // both are tokens
+		return nil, fmt.Errorf("%q is no method of a request: give one like GET", method)
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("%q is no URL of a request: give the scheme, the host and the path, like http://shop.example.com:8080/cart", address)

@@ -136,6 +136,9 @@ func openLog(ctx context.Context, s source) (events.Log, error) {
 		return bundle.Open(s.bundle)
 	}
 	log, err := natslog.Connect(ctx, natslog.Config{URL: s.natsURL, Name: "rutter", Logger: logger})
+	if errors.Is(err, natslog.ErrAddress) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: is it running, is that its address, and may you use it?", err)
 	}

@@ -24,7 +24,8 @@ import (
 // TestReadingCommands tells stories: each step (a section step/…) is applied a
 // minute after the one before and published as a version, then the commands run.
 // A step is YAML documents, or lines "delete kind/namespace/name", or "pin SEQUENCE" of
-// the Gateway default/gw.
+// the Gateway default/gw, or "clock -1h", by which that of ingest is set, or "forget", after
+// which retention has removed all versions up to then, and there is a checkpoint of the last.
 func TestReadingCommands(t *testing.T) {
 	golden.Run(t, "testdata/reading/*.txtar", func(t *testing.T, a *golden.Archive) {
 		past := newPast(t)
@@ -135,10 +136,51 @@ func (p *past) step(text string) {
 			p.pin(version)
 			continue
 		}
+		if by, ok := strings.CutPrefix(strings.TrimSpace(doc), "clock "); ok {
+			d, err := time.ParseDuration(by)
+			must(p.t, err)
+			p.now = p.now.Add(d)
+			continue
+		}
+		if strings.TrimSpace(doc) == "forget" {
+			p.forget()
+			continue
+		}
 		p.apply(doc)
 	}
 	p.publish()
 	p.now = p.now.Add(time.Minute)
+}
+
+// forget has retention remove what was published so far.
+func (p *past) forget() {
+	p.t.Helper()
+	ctx := p.t.Context()
+	bucket, err := p.log.Bucket(ctx, routing.CheckpointBucket)
+	must(p.t, err)
+	info, err := p.snapshots.Info(ctx)
+	must(p.t, err)
+	follower, err := routing.Follow(ctx, p.snapshots, bucket)
+	must(p.t, err)
+	defer follower.Close()
+	state, err := follower.Load(ctx)
+	must(p.t, err)
+	must(p.t, routing.PutCheckpoint(ctx, bucket, events.Version{Incarnation: info.Incarnation, Sequence: info.Last}, state.Full()))
+	for _, age := range []time.Duration{time.Nanosecond, 0} {
+		_, err = p.log.Stream(ctx, events.StreamConfig{Name: events.StreamSnapshots, Subjects: snapshotSubjects(), MaxAge: age})
+		must(p.t, err)
+		_, err = p.snapshots.Info(ctx)
+		must(p.t, err)
+	}
+}
+
+func snapshotSubjects() []string {
+	for _, c := range events.Streams(1) {
+		if c.Name == events.StreamSnapshots {
+			return c.Subjects
+		}
+	}
+	return nil
 }
 
 // apply records one YAML document.

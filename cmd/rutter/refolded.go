@@ -110,7 +110,11 @@ func (r *refolded) write(w io.Writer, colours bool) error {
 		return err
 	}
 	for _, t := range r.Conditions {
-		if _, err := fmt.Fprintf(w, "%s\n  - %s\n  + %s\n", t.Object, t.Was, t.Now); err != nil {
+		text := fmt.Sprintf("  - %s\n  + %s", t.Was, t.Now)
+		if t.Was == t.Now {
+			text = "  ~ what its conditions do not show, such as the event that they are about"
+		}
+		if _, err := fmt.Fprintf(w, "%s\n%s\n", t.Object, text); err != nil {
 			return err
 		}
 	}

@@ -266,8 +266,11 @@ func TestWhatIsNoWholeBundleIsRefusedInOneLine(t *testing.T) {
 		refused(fmt.Sprintf("cut off after %d of %d", n, len(whole)), whole[:n], "it is")
 	}
 	refused("cut off", whole[:len(whole)/2], "it is cut off")
-	refused("nothing", nil, "it is no bundle")
+	refused("nothing", nil, "it is cut off")
 	refused("something else", []byte("apiVersion: v1\n"), "it is no bundle")
+	begun := bytes.Clone(whole)
+	begun[10] ^= 1
+	refused("altered in its first line", begun, "it was altered since it was written")
 	for range 60 {
 		altered := bytes.Clone(whole)
 		at := rand.IntN(len(altered))

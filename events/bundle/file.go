@@ -59,20 +59,23 @@ var (
 )
 
 func (f *File) open() error {
-	if err := f.readHeader(); err != nil {
-		return err
-	}
 	info, err := f.file.Stat()
 	if err != nil {
 		return err
 	}
-	end := info.Size() - int64(footerLength)
-	footer, err := f.bytes(end, int64(footerLength))
-	if err != nil {
+	if info.Size() == 0 && info.Mode().IsRegular() {
 		return errCutOff
 	}
+	end := info.Size() - int64(footerLength)
+	footer, err := f.bytes(end, int64(footerLength))
 	at, ok := parseFooter(footer)
-	if !ok || at < 0 || at >= end {
+	ok = ok && err == nil && at >= 0 && at < end
+	switch err := f.readHeader(); {
+	case errors.Is(err, errNoBundle) && ok:
+		return errAltered
+	case err != nil:
+		return err
+	case !ok:
 		return errCutOff
 	}
 	if err := f.readTrailer(at, end-at); err != nil {

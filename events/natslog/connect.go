@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -44,11 +45,17 @@ type Log struct {
 
 var _ events.Log = (*Log)(nil)
 
+// ErrAddress is that of an address that leads nowhere.
+var ErrAddress = errors.New("give it as nats://HOST:PORT")
+
 // Connect connects to NATS, trying until ctx ends, and from then on reconnects
-// by itself.
+// by itself. It does not try where the URL names no server: [ErrAddress].
 func Connect(ctx context.Context, c Config) (*Log, error) {
 	if c.URL == "" || c.Logger == nil {
 		return nil, errors.New("connect to NATS: the URL or the logger is missing")
+	}
+	if err := checkURL(c.URL); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	options := []nats.Option{nats.Name(c.Name)}
 	if c.Credentials != "" {
@@ -71,12 +78,26 @@ func Connect(ctx context.Context, c Config) (*Log, error) {
 	}
 }
 
+// checkURL refuses an address that leads nowhere, for which nobody need wait.
+func checkURL(urls string) error {
+	for address := range strings.SplitSeq(urls, ",") {
+		address = strings.TrimSpace(address)
+		if !strings.Contains(address, "://") {
+			address = "nats://" + address
+		}
+		if u, err := url.Parse(address); err != nil || u.Hostname() == "" {
+			return fmt.Errorf("the URL %q names no server: %w", redacted(urls), ErrAddress)
+		}
+	}
+	return nil
+}
+
 // redacted are the addresses without the passwords and tokens in them.
 func redacted(urls string) string {
 	all := strings.Split(urls, ",")
 	for i, address := range all {
-		if _, host, ok := strings.Cut(address, "@"); ok {
-			all[i] = "…@" + host
+		if at := strings.LastIndexByte(address, '@'); at >= 0 {
+			all[i] = "…" + address[at:]
 		}
 	}
 	return strings.Join(all, ",")

@@ -72,29 +72,43 @@ func (h *History) State(ctx context.Context, version events.Version) (*routing.S
 	if info, err := h.events.Info(ctx); err == nil && info.Incarnation != version.Incarnation {
 		return nil, fmt.Errorf("no version of the incarnation %s is kept; that of the log is %s", version.Incarnation, info.Incarnation)
 	}
-	return nil, fmt.Errorf("nothing was published yet at %s", version)
+	first, err := h.firstWhole(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("nothing was published yet at %s", version)
+	}
+	return nil, fmt.Errorf("nothing was published yet at %s; the first version is %s of %s", version, first.Version, first.Time.Format(time.RFC3339))
 }
 
 // dropped says of a version that it is no longer kept, and which is.
 func (h *History) dropped(ctx context.Context, version events.Version) error {
+	first, err := h.firstWhole(ctx)
+	if err != nil {
+		return fmt.Errorf("what was published at %s is no longer kept: %w", version, err)
+	}
+	return fmt.Errorf("what was published at %s is no longer kept; the oldest version that is: %s of %s", version, first.Version, first.Time.Format(time.RFC3339))
+}
+
+// firstWhole is the first version that is kept as a whole: from there on it is known what
+// was served.
+func (h *History) firstWhole(ctx context.Context) (*routing.Snapshot, error) {
 	follower, err := routing.FollowFirst(ctx, h.snapshots, h.bucket)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer follower.Close()
 	info, err := h.snapshots.Info(ctx)
 	if err != nil {
-		return fmt.Errorf("read SNAPSHOTS: %w", err)
+		return nil, fmt.Errorf("read SNAPSHOTS: %w", err)
 	}
 	kept, err := follower.NextUntil(ctx, info.Last)
 	for ; err == nil && len(kept) > 0; kept, err = follower.NextUntil(ctx, info.Last) {
 		for _, s := range kept {
-			if s.Previous.IsZero() { // a whole one: from here on it is known what was served
-				return fmt.Errorf("what was published at %s is no longer kept; the oldest version that is: %s of %s", version, s.Version, s.Time.Format(time.RFC3339))
+			if s.Previous.IsZero() {
+				return s, nil
 			}
 		}
 	}
-	return fmt.Errorf("what was published at %s is no longer kept: %w", version, cmp.Or(err, events.ErrGap))
+	return nil, cmp.Or(err, events.ErrGap)
 }
 
 // read hands the events there are up to a sequence to take, in order.

@@ -149,4 +149,4 @@ func (h *History) Range(ctx context.Context, since, until Point) (from, last uin
 }
 
 // errTooEarly is that of a point ahead of the log.
-var errTooEarly = errors.New("it knows nothing of the time before")
+var errTooEarly = errors.New("it knows nothing of the time before: give a later one")
