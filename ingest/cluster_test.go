@@ -222,6 +222,17 @@ func TestWithoutStreamedListsPagesAreRead(t *testing.T) {
 	w.await(w.config.Events, next, "applied httproutes/more")
 }
 
+func TestFieldsThatThisBuildDoesNotKnowAreRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	next := w.after(w.config.Events)
+	w.api.Apply(`{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a, namespace: shop}, spec: {later: {a: [1, two]}, hostnames: [a.example]}}`)
+	list := w.await(w.config.Events, next, "applied httproutes/a")
+	if !strings.Contains(string(list[0].Data), `"later":{"a":[1,"two"]}`) {
+		t.Errorf("recorded %s", list[0].Data)
+	}
+}
+
 func TestAnObjectThatWasChangedAndChangedBackIsAnotherGeneration(t *testing.T) {
 	w := newWorld(t)
 	w.api.Apply(route("a", "a.example"))
