@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,12 +12,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +65,10 @@ func (i *issuer) token(claims map[string]any) string {
 
 // ask is the status of a request with a token, "" for none.
 func (r *rig) ask(host, token string) (int, error) {
+	return r.askOver(http.DefaultTransport, host, token)
+}
+
+func (r *rig) askOver(transport http.RoundTripper, host, token string) (int, error) {
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", r.port), http.NoBody)
 	if err != nil {
 		return 0, err
@@ -70,7 +77,7 @@ func (r *rig) ask(host, token string) (int, error) {
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return 0, err
 	}
@@ -184,6 +191,70 @@ func TestAClassWhoseKeysAreMissingIsNotAccepted(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestKeysOfTokensAreReplacedWithoutDroppingAConnection(t *testing.T) {
+	for _, layout := range []string{"scoped", "plain"} {
+		t.Run(layout, func(t *testing.T) {
+			r, first, second := newRig(t), newIssuer(t), newIssuer(t)
+			publish := func(keys string) {
+				t.Helper()
+				r.save("keys", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys, namespace: infra}\ndata: {jwks.json: '"+keys+"'}\n")
+			}
+			r.save("gateway", fmt.Sprintf(sharedGateway, "{configMapRef: {namespace: infra, name: keys}}", r.port))
+			r.save("acme", r.tenantManifest("acme", "tenant: acme"))
+			publish(first.keys())
+			r.start("--route-layout", layout)
+			var dialled atomic.Int32
+			kept := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialled.Add(1)
+				return (&net.Dialer{}).DialContext(ctx, network, address)
+			}}
+			gets := func(by *issuer, want int) {
+				t.Helper()
+				r.eventually(fmt.Sprintf("a request gets %d", want), func() error {
+					status, err := r.askOver(kept, "acme.example.com", by.token(map[string]any{"tenant": "acme"}))
+					if err == nil && status != want {
+						err = fmt.Errorf("it gets %d", status)
+					}
+					return err
+				})
+			}
+			gets(first, 200)
+			gets(second, 401)
+			publish(second.keys())
+			gets(second, 200)
+			gets(first, 401)
+			publish(`{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}]}`) // which Envoy refuses
+			r.statusHas("gateways/infra/gw.yaml", "type: rutter.dev/Refused")
+			gets(second, 200)
+			publish(first.keys())
+			gets(first, 200)
+			gets(second, 401)
+			if n := dialled.Load(); n != 1 {
+				t.Errorf("all that took %d connections, want 1", n)
+			}
+			r.verified()
+			r.kill()
+			r.start("--route-layout", layout)
+			gets(first, 200)
+			gets(second, 401)
+
+			// Without tenants no token is needed; connections that are there do not fail meanwhile.
+			_, rest, _ := strings.Cut(fmt.Sprintf(sharedGateway, "{}", r.port), "---\n")
+			r.save("gateway", strings.Replace(rest, "\n  parametersRef: {group: rutter.dev, kind: RutterClass, name: tenants}", "", 1))
+			r.eventually("no token is asked for", func() error {
+				status, err := r.askOver(kept, "acme.example.com", "")
+				if status == 500 {
+					t.Fatal("a request got 500")
+				}
+				if err == nil && status != 200 {
+					err = fmt.Errorf("it gets %d", status)
+				}
+				return err
+			})
+		})
+	}
 }
 
 func TestAGatewayOutlivesTheParametersOfItsClass(t *testing.T) {

@@ -27,7 +27,7 @@ const bufferLimit = 32 << 10
 const handshake = 10 * time.Second
 
 // listeners are all Listeners of a Gateway, in the order of their ports, and what they
-// need to fetch the keys of tokens.
+// need to look at tokens.
 func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 	g := b.tables.Gateway(id.Gateway)
 	if g == nil {
@@ -46,9 +46,8 @@ func (b *builder) listeners(id OutputID) ([]routing.Resource, error) {
 			problem = err
 		}
 	}
-	if g.Tokens != nil && g.Tokens.URL != "" {
-		c := keysCluster(g.Tokens.URL)
-		r, err := resource(TypeCluster, c.Name, c, g.Key)
+	if g.Tokens != nil {
+		r, err := beside(g)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,8 @@ const (
 	TypeCluster  = form.TypeCluster
 	TypeEndpoint = form.TypeEndpoint
 	TypeSecret   = form.TypeSecret
+
+	TypeExtension = form.TypeExtension
 )
 
 // The kinds of output.

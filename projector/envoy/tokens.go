@@ -18,9 +18,11 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/parameters"
 	"github.com/rutter-gateway/rutter/projector/route"
 )
@@ -37,7 +39,26 @@ const (
 // requireTokens lets only requests with a token pass, 401 without. It stands behind
 // CORS, whose preflights carry none, and ahead of what tells tenants apart, which does
 // nothing where no route asks for it.
+//
+// A filter that has the keys in it is a resource of its own, so that others in their place
+// change no listener, and drain no connection. One that fetches them is in the listener:
+// only there does Envoy wait for the first fetch.
 func requireTokens(m *hcmv3.HttpConnectionManager, t *parameters.Tokens) {
+	filter := &hcmv3.HttpFilter{Name: tokenFilter}
+	if t.URL != "" {
+		filter.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(authentication(t))}
+	} else {
+		filter.ConfigType = &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+			ConfigSource: ads(), TypeUrls: []string{"type.googleapis.com/" + string(proto.MessageName(&jwtv3.JwtAuthentication{}))},
+		}}
+	}
+	router := len(m.HttpFilters) - 1
+	m.HttpFilters = slices.Insert(m.HttpFilters, router, filter,
+		&hcmv3.HttpFilter{Name: tenantFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&rbacv3.RBAC{})}},
+	)
+}
+
+func authentication(t *parameters.Tokens) *jwtv3.JwtAuthentication {
 	from := &jwtv3.JwtHeader{Name: t.Header}
 	if strings.EqualFold(t.Header, "authorization") {
 		from.ValuePrefix = "Bearer "
@@ -59,7 +80,7 @@ func requireTokens(m *hcmv3.HttpConnectionManager, t *parameters.Tokens) {
 			AsyncFetch: &jwtv3.JwksAsyncFetch{},
 		}}
 	}
-	config := &jwtv3.JwtAuthentication{
+	return &jwtv3.JwtAuthentication{
 		Providers: map[string]*jwtv3.JwtProvider{"tenants": p},
 		Rules: []*jwtv3.RequirementRule{{
 			Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
@@ -68,11 +89,17 @@ func requireTokens(m *hcmv3.HttpConnectionManager, t *parameters.Tokens) {
 			}},
 		}},
 	}
-	router := len(m.HttpFilters) - 1
-	m.HttpFilters = slices.Insert(m.HttpFilters, router,
-		&hcmv3.HttpFilter{Name: tokenFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(config)}},
-		&hcmv3.HttpFilter{Name: tenantFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: fixed(&rbacv3.RBAC{})}},
-	)
+}
+
+// beside is what the listeners of a Gateway need to look at tokens: the server with the
+// keys, or the filter that has them.
+func beside(g *route.Gateway) (routing.Resource, error) {
+	if g.Tokens.URL != "" {
+		c := keysCluster(g.Tokens.URL)
+		return resource(TypeCluster, c.Name, c, g.Key)
+	}
+	filter := &corev3.TypedExtensionConfig{Name: tokenFilter, TypedConfig: fixed(authentication(g.Tokens))}
+	return resource(TypeExtension, filter.Name, filter, g.Key)
 }
 
 // onlyFor lets only requests of a tenant onto routes, 403 for those of others.

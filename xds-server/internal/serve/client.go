@@ -248,7 +248,7 @@ func (c *client) complete(now *store.Reading) bool {
 	if c.subscriptions[store.ClusterType] == nil || c.subscriptions[store.ListenerType] == nil || len(c.withheld) > 0 {
 		return false
 	}
-	needed := []string{store.ScopeType, store.RouteType}
+	needed := []string{store.ScopeType, store.RouteType, store.ExtensionType}
 	if !c.refusedAny(store.ClusterType) {
 		if now.Has(store.EndpointType) && c.subscriptions[store.EndpointType] == nil {
 			return false

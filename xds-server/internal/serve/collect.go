@@ -15,11 +15,13 @@ import (
 // removed together with what comes in their place, since Envoy compares
 // addresses and scope keys within a response after the removals.
 func order() []string {
-	return []string{store.ClusterType, store.EndpointType, store.SecretType, store.ListenerType, store.ScopeType, store.RouteType}
+	return []string{store.ClusterType, store.EndpointType, store.SecretType, store.ExtensionType, store.ListenerType, store.ScopeType, store.RouteType}
 }
 
 // removedLast are the types that others refer to, in the order of their removal.
-func removedLast() []string { return []string{store.SecretType, store.ClusterType} }
+func removedLast() []string {
+	return []string{store.SecretType, store.ClusterType}
+}
 
 // collect is everything that the client has not been sent and should have; then
 // the client is up to the reading. While it is waiting, it is what it asked for.
@@ -83,6 +85,8 @@ func (c *client) pending(now *store.Reading, typ string) (*response, error) {
 		resource := now.Get(typ, name)
 		version, has := sub.has[name]
 		switch {
+		case resource == nil && typ == store.ExtensionType && !sub.want[name]:
+			// Connections of the listener that had it go on with it; then Envoy gives it up.
 		case resource == nil:
 			r.removed = append(r.removed, name)
 		case has && version == resource.Version():

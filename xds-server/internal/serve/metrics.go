@@ -73,7 +73,7 @@ func (m *metrics) connect(gateway string, change int) {
 // no client makes up metrics.
 func short(typ string) string {
 	switch typ {
-	case store.ClusterType, store.EndpointType, store.SecretType, store.ListenerType, store.ScopeType, store.RouteType:
+	case store.ClusterType, store.EndpointType, store.SecretType, store.ExtensionType, store.ListenerType, store.ScopeType, store.RouteType:
 		return typ[strings.LastIndexByte(typ, '.')+1:]
 	}
 	return "other"

@@ -21,7 +21,9 @@ const (
 	SecretType   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 	ListenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	ScopeType    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
-	RouteType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	// ExtensionType is a filter of a listener, which it names (ECDS).
+	ExtensionType = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
+	RouteType     = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 )
 
 // Resource is one resource as it is served. Immutable.

@@ -7,5 +7,7 @@ const (
 	TypeScope    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
 	TypeCluster  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 	TypeEndpoint = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-	TypeSecret   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+	// TypeExtension is a filter of a listener, which it names.
+	TypeExtension = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
+	TypeSecret    = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
