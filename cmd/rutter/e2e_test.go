@@ -148,14 +148,10 @@ func (r *rig) holdsNoPrivateKey(keys ...[]byte) {
 		if err != nil {
 			return err
 		}
+		open := laidOpen(r.t, content)
 		for _, key := range keys {
-			for line := range strings.SplitSeq(strings.TrimSpace(string(key)), "\n") {
-				if len(line) > 40 && !strings.HasPrefix(line, "-----") && strings.Contains(string(content), line) {
-					r.t.Errorf("%s holds a private key in clear", path)
-				}
-			}
-			if strings.Contains(string(content), base64.StdEncoding.EncodeToString(key)) {
-				r.t.Errorf("%s holds a private key in base64", path)
+			if holdsKey(r.t, open, key) {
+				r.t.Errorf("%s holds a private key in clear", path)
 			}
 		}
 		return nil
