@@ -13,6 +13,7 @@ import (
 	"github.com/rutter-gateway/rutter/cmd/rutter/internal/display"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/projector/envoy/describe"
+	"github.com/rutter-gateway/rutter/projector/envoy/evaluate"
 )
 
 // showFlags are what `rutter show` can be told.
@@ -100,17 +101,19 @@ func described(state *routing.State, name string) (*describe.Gateway, error) {
 // answering are the hosts that requests for a hostname meet: on each listener the
 // most specific one.
 func answering(hosts []describe.Host, hostname string) []describe.Host {
+	rank := map[string]int{}
+	for i, pattern := range evaluate.Covering(hostname) {
+		rank[pattern] = i
+	}
 	out := []describe.Host{}
 	for _, h := range hosts {
-		suffix, wildcard := strings.CutPrefix(h.Hostname, "*")
-		if h.Hostname != hostname && !(wildcard && strings.HasSuffix(hostname, suffix) && hostname != suffix) {
-			continue
-		}
+		at, covers := rank[h.Hostname]
 		last := len(out) - 1
 		switch {
+		case !covers:
 		case last < 0 || out[last].Listener != h.Listener:
 			out = append(out, h)
-		case !wildcard || strings.HasPrefix(out[last].Hostname, "*") && len(h.Hostname) > len(out[last].Hostname):
+		case at < rank[out[last].Hostname]:
 			out[last] = h
 		}
 	}

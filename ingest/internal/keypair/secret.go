@@ -14,7 +14,6 @@
 package keypair
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
 	"github.com/rutter-gateway/rutter/ingest/internal/normalize"
+	"github.com/rutter-gateway/rutter/internal/sealing"
 )
 
 // caCert is the entry that holds certificate authorities, as cert-manager writes
@@ -50,7 +50,7 @@ func NewSealer(recipient string) (*Sealer, error) {
 func (s *Sealer) Secret(o map[string]any) (events.Secret, error) {
 	out, key, err := public(o)
 	if err == nil && out.KeyPair != nil && out.KeyPair.Problem == "" {
-		out.KeyPair.SealedKey, err = s.seal(key)
+		out.KeyPair.SealedKey, err = sealing.Seal(s.recipient, key)
 	}
 	if err != nil {
 		return events.Secret{}, err
@@ -96,21 +96,6 @@ func decodeData(o map[string]any) (map[string][]byte, error) {
 		return nil, fmt.Errorf("read data of secret: %w", err)
 	}
 	return data, nil
-}
-
-func (s *Sealer) seal(key []byte) ([]byte, error) {
-	var sealed bytes.Buffer
-	w, err := age.Encrypt(&sealed, s.recipient)
-	if err == nil {
-		_, err = w.Write(key)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("seal private key: %w", err)
-	}
-	return sealed.Bytes(), nil
 }
 
 // Hash tells whether two recorded Secrets say the same, whatever their sealed keys:

@@ -164,7 +164,7 @@ func narrower(a, b string) bool {
 func (c *Config) candidates(one *chain, hostname string) []*routev3.VirtualHost {
 	var out []*routev3.VirtualHost
 	own := c.hosts[one.name]
-	for _, pattern := range covering(hostname) {
+	for _, pattern := range Covering(hostname) {
 		h := own[pattern]
 		if h == nil && one.tls {
 			h = c.hosts[fmt.Sprintf("https-%d", one.port)][pattern]
@@ -176,8 +176,9 @@ func (c *Config) candidates(one *chain, hostname string) []*routev3.VirtualHost 
 	return out
 }
 
-// covering are all patterns that cover a hostname, the narrowest first.
-func covering(hostname string) []string {
+// Covering are all patterns that cover a hostname, the narrowest first: of the hosts of a
+// listener Envoy takes the first that there is.
+func Covering(hostname string) []string {
 	out := []string{hostname}
 	for i := 1; i < len(hostname); i++ { // a "*" stands for one character at least, and for any
 		out = append(out, "*"+hostname[i:])

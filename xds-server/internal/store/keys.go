@@ -1,22 +1,19 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
 	"filippo.io/age"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/rutter-gateway/rutter/internal/sealing"
 )
 
 // ErrNoIdentity is returned where a key is sealed and there is nothing to unseal it with.
 var ErrNoIdentity = errors.New("no identity to unseal private keys with was configured")
-
-// maxKey bounds an unsealed private key, in bytes.
-const maxKey = 1 << 20
 
 // Keys unseals private keys. The zero value can unseal none.
 type Keys struct{ Identity age.Identity }
@@ -48,16 +45,5 @@ func (k Keys) unseal(sealed []byte) ([]byte, error) {
 	if k.Identity == nil {
 		return nil, ErrNoIdentity
 	}
-	plain, err := age.Decrypt(bytes.NewReader(sealed), k.Identity)
-	if err != nil {
-		return nil, err
-	}
-	key, err := io.ReadAll(io.LimitReader(plain, maxKey+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(key) > maxKey {
-		return nil, fmt.Errorf("the key is larger than %d bytes", maxKey)
-	}
-	return key, nil
+	return sealing.Open(k.Identity, sealed)
 }

@@ -55,7 +55,7 @@ func (h *History) Blame(ctx context.Context, key events.Key, at events.Version) 
 	if err := b.begin(ctx, h); err != nil {
 		return nil, err
 	}
-	if err := h.read(ctx, at.Sequence, b.add); err != nil {
+	if err := h.read(ctx, 0, at.Sequence, b.add); err != nil {
 		return nil, err
 	}
 	if b.tree == nil {

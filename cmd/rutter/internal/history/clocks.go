@@ -31,26 +31,7 @@ func (h *History) around(ctx context.Context, sequence uint64, info events.Strea
 	if sequence > neighbours {
 		from = max(from, sequence-neighbours)
 	}
-	last := min(info.Last, sequence+neighbours)
-	reader := h.events.Reader(from)
-	defer reader.Close()
-	for at := from; at <= last; {
-		messages, err := reader.Next(ctx)
-		if err != nil {
-			return err
-		}
-		for _, m := range messages {
-			e, err := events.Decode(m)
-			if err != nil {
-				return err
-			}
-			if at = m.Sequence + 1; at > last {
-				break
-			}
-			seen[m.Sequence] = e.Time
-		}
-	}
-	return nil
+	return h.read(ctx, from, min(info.Last, sequence+neighbours), func(e events.Event) { seen[e.Sequence] = e.Time })
 }
 
 // disagree is an error where t is passed twice.

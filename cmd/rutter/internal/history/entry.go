@@ -162,7 +162,7 @@ func (h *History) entries(ctx context.Context, q Query) ([]*Entry, *journal, uin
 		return nil, nil, 0, err
 	}
 	entries, j := []*Entry{}, newJournal(q)
-	err = h.read(ctx, last, func(e events.Event) {
+	err = h.read(ctx, 0, last, func(e events.Event) {
 		if entry := j.add(e); entry != nil {
 			entries = append(entries, entry)
 		}

@@ -111,9 +111,10 @@ func (h *History) firstWhole(ctx context.Context) (*routing.Snapshot, error) {
 	return nil, cmp.Or(err, events.ErrGap)
 }
 
-// read hands the events there are up to a sequence to take, in order.
-func (h *History) read(ctx context.Context, last uint64, take func(events.Event)) error {
-	reader := h.events.Reader(0)
+// read hands the events there are from a sequence on (0: from the first) up to another to
+// take, in order.
+func (h *History) read(ctx context.Context, from, last uint64, take func(events.Event)) error {
+	reader := h.events.Reader(from)
 	defer reader.Close()
 	for at := uint64(0); at < last; {
 		messages, err := reader.Next(ctx)

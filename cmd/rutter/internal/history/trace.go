@@ -127,7 +127,7 @@ func (h *History) changeOf(ctx context.Context, key events.Key, sequence uint64)
 	}
 	found := uint64(0) // what is newest is no change
 	if err == nil {
-		if err := h.read(ctx, e.Sequence, func(e events.Event) {
+		if err := h.read(ctx, 0, e.Sequence, func(e events.Event) {
 			if e.Key == key && isChange(e.Type) {
 				found = e.Sequence
 			}

@@ -1,7 +1,6 @@
 package past
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,7 +10,6 @@ import (
 	"fmt"
 	"math/big"
 
-	"filippo.io/age"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
 
@@ -51,20 +49,4 @@ func certificateLike(chain []byte) (certificate *corev3.DataSource, key []byte, 
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: text}},
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), nil
-}
-
-// seal encrypts a key as ingest does, for the xDS server to open.
-func (p *Past) seal(key []byte) ([]byte, error) {
-	var out bytes.Buffer
-	w, err := age.Encrypt(&out, p.config.Identity.Recipient())
-	if err == nil {
-		_, err = w.Write(key)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("seal a key: %w", err)
-	}
-	return out.Bytes(), nil
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/internal/sealing"
 	"github.com/rutter-gateway/rutter/projector/envoy"
 )
 
@@ -87,7 +88,7 @@ func (p *Past) standIn(ctx context.Context, gateway string, r routing.Resource) 
 			return err
 		})
 		if err == nil && key != nil {
-			out.Sealed, err = p.seal(key)
+			out.Sealed, err = sealing.Seal(p.config.Identity.Recipient(), key)
 		}
 		return out, err
 	}
