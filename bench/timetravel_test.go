@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -94,10 +93,19 @@ func (t *traveller) run(name string, into any, args ...string) time.Duration {
 func (t *traveller) execute(name string, args ...string) (took time.Duration, out []byte) {
 	t.b.Helper()
 	command := exec.CommandContext(t.b.Context(), t.rutter, append(args, "--nats-url", t.url)...)
-	command.Stderr = os.Stderr
+	var printed bytes.Buffer
+	command.Stdout, command.Stderr = &printed, os.Stderr
 	began := time.Now()
-	out, err := command.Output()
+	if err := command.Start(); err != nil {
+		t.b.Fatal(err)
+	}
+	ended := make(chan struct{})
+	peak := make(chan float64, 1)
+	go func() { peak <- peakOf(command.Process.Pid, ended) }()
+	err := command.Wait()
 	took = time.Since(began)
+	close(ended)
+	resident := <-peak
 	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.b.Fatalf("rutter %v: %v", args, err)
 	}
@@ -105,11 +113,28 @@ func (t *traveller) execute(name string, args ...string) (took time.Duration, ou
 		state := command.ProcessState
 		t.b.ReportMetric(took.Seconds(), name+"-s")
 		t.b.ReportMetric((state.UserTime() + state.SystemTime()).Seconds(), name+"-cpu-s")
-		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-			t.b.ReportMetric(float64(usage.Maxrss)/1024, name+"-MiB") // Linux counts in KiB
+		if resident > 0 {
+			t.b.ReportMetric(resident, name+"-MiB")
 		}
 	}
-	return took, out
+	return took, printed.Bytes()
+}
+
+// peakOf is the most memory, in MiB, that a process had resident, until shortly before it
+// ended. What the system says of one that has ended counts what its parent had too.
+func peakOf(pid int, ended <-chan struct{}) (peak float64) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ended:
+			return peak
+		case <-ticker.C:
+		}
+		if now, err := memoryOf(pid, "VmHWM"); err == nil {
+			peak = max(peak, now)
+		}
+	}
 }
 
 // verify folds everything again, on one core.
