@@ -24,7 +24,8 @@ type rig struct {
 	folds     events.Bucket
 	versions  events.Bucket
 	writer    events.Writer
-	registry  *prometheus.Registry // of the projector that was started last
+	service   *projector.Service   // that was started last
+	registry  *prometheus.Registry // its
 	last      uint64
 }
 
@@ -110,18 +111,14 @@ func (r *rig) project(every uint64) (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)
 	r.registry = prometheus.NewRegistry()
-	go func(registry *prometheus.Registry) {
-		service, err := projector.New(projector.Config{
-			Cluster: "local", Holder: "test", Sole: true, Events: r.events, Snapshots: r.snapshots, Folds: r.folds, Versions: r.versions,
-			CheckpointEvery: every, Stalled: func(error) {}, Now: func() time.Time { return time.Unix(1, 0) },
-			Logger: slog.New(slog.DiscardHandler), Registerer: registry,
-		})
-		if err != nil {
-			done <- err
-			return
-		}
-		done <- service.Run(ctx)
-	}(r.registry)
+	service, err := projector.New(projector.Config{
+		Cluster: "local", Holder: "test", Sole: true, Events: r.events, Snapshots: r.snapshots, Folds: r.folds, Versions: r.versions,
+		CheckpointEvery: every, Stalled: func(error) {}, Now: func() time.Time { return time.Unix(1, 0) },
+		Logger: slog.New(slog.DiscardHandler), Registerer: r.registry,
+	})
+	must(r.t, err)
+	r.service = service
+	go func() { done <- service.Run(ctx) }()
 	return func() {
 		r.t.Helper()
 		cancel()
