@@ -212,6 +212,24 @@ func TestFailedWriteIsTriedAgain(t *testing.T) {
 	})
 }
 
+func TestItIsReadyOnceTheNewestVersionIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.publish(10, gatewayVerdict(1, 5))
+		w.loading = make(chan struct{})
+		w.start()
+		if err := w.service.Ready(); err == nil || err.Error() != "reading SNAPSHOTS" {
+			t.Errorf("before it is read: %v", err)
+		}
+		close(w.loading)
+		synctest.Wait()
+		if err := w.service.Ready(); err != nil {
+			t.Error(err)
+		}
+		w.want(gatewayKey(), "False/Pending@1")
+	})
+}
+
 func TestOldVersionsAreNotWrittenAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -48,6 +48,20 @@ type world struct {
 	heartbeats events.Listener
 	log        *memlog.Log
 	registry   *prometheus.Registry
+	service    *statuswriter.Service // that was started last
+	// loading, if any, is closed when the newest version can be read.
+	loading chan struct{}
+}
+
+// slow is a follower whose newest version takes its time.
+type slow struct {
+	*routing.Follower
+	loading <-chan struct{}
+}
+
+func (s slow) Load(ctx context.Context) (*routing.State, error) {
+	<-s.loading
+	return s.Follower.Load(ctx)
 }
 
 func newWorld(t *testing.T) *world {
@@ -90,10 +104,14 @@ func (w *world) start() {
 	if w.heartbeats != nil {
 		c.Heartbeats = w.heartbeats
 	}
+	if w.loading != nil {
+		c.Snapshots = slow{follower, w.loading}
+	}
 	service, err := statuswriter.New(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.service = service
 	ctx, cancel := context.WithCancel(w.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {

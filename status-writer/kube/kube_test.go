@@ -374,6 +374,28 @@ func TestErrorsThatAreNoneOfTheObjectsAreTold(t *testing.T) {
 	}
 }
 
+func TestItIsSyncedOnceEveryKindIsListed(t *testing.T) {
+	memory, api := newMemoryAPI(t)
+	memory.setFault(func(q *http.Request) int {
+		if strings.HasSuffix(q.URL.Path, "/gateways") {
+			return http.StatusServiceUnavailable
+		}
+		return 0
+	})
+	r := newRig(t, api)
+	s := r.run(nil)
+	r.route("r", "gw")
+	r.known(routeKey("r"))
+	r.eventually(func() error {
+		if err := s.Synced(); err == nil || !strings.HasPrefix(err.Error(), "gateways are not listed yet") {
+			return fmt.Errorf("it says %w", err)
+		}
+		return nil
+	})
+	memory.setFault(func(*http.Request) int { return 0 })
+	r.eventually(s.Synced)
+}
+
 func TestAKindThatMayNotBeReadOrIsNotInstalledHoldsUpNoOther(t *testing.T) {
 	for name, code := range map[string]int{"forbidden": http.StatusForbidden, "not installed": http.StatusNotFound} {
 		t.Run(name, func(t *testing.T) { testWithoutAKind(t, code) })
