@@ -2,7 +2,7 @@
 // machine: how long from saving a manifest until a request is served by it, and
 // how much of that passes before Envoy is told, with how much memory.
 //
-//	make bench                     everything (about 15 minutes on 2 cores)
+//	make bench                     everything (about 16 minutes on 2 cores)
 //	RUTTER_BENCH_ROUTES=1000 …     only that many routes
 //
 // What is compared is measured in one run, interleaved; figures are medians. The

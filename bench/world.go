@@ -171,24 +171,31 @@ func between() { time.Sleep(500 * time.Microsecond) }
 // settle waits until a process has had nothing to do for half a second: after a
 // start it still writes the status of every object.
 func settle(ctx context.Context, pid int) error {
-	for last := -1; ; {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	for last := time.Duration(-1); ; {
+		used, err := processorTime(pid)
 		if err != nil {
 			return err
 		}
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		var user, system int // in ticks of 10 ms
-		if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-			return err
-		}
-		if last >= 0 && user+system-last <= 3 {
+		if last >= 0 && used-last <= 30*time.Millisecond {
 			return nil
 		}
-		last = user + system
+		last = used
 		select {
 		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// processorTime is what a process has used so far, to 10 ms.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	var user, system int64 // in ticks of 10 ms
+	_, err = fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
+	return time.Duration(user+system) * 10 * time.Millisecond, err
 }
