@@ -1,12 +1,16 @@
 package replaytests
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/txtar"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/bundle"
@@ -91,24 +95,70 @@ func refold(t *testing.T, path string) {
 	}
 }
 
-// TestHistories asks every history what its expect.txtar asks, of the bundle: lines of
-// the section commands, with @moment for a version.
+// TestHistories asks every history what its expect.txtar and answers.txtar ask, of the
+// bundle: lines of the section commands, with @moment for a version.
 func TestHistories(t *testing.T) {
 	for _, dir := range histories(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			at := readMoments(t, dir)
-			golden.RunFile(t, filepath.Join(dir, "expect.txtar"), func(t *testing.T, a *golden.Archive) {
-				var out strings.Builder
-				for line := range strings.Lines(string(a.Input("commands"))) {
-					line = strings.TrimSpace(line)
-					typed, err := at.in(line)
-					must(t, err)
-					output, code := rutter(t.Context(), append(strings.Fields(typed), "--bundle", filepath.Join(dir, "bundle.rutter"))...)
-					fmt.Fprintf(&out, "$ rutter %s\n%s= %d\n\n", line, output, code)
-				}
-				a.Input("disabled") // for TestMutants
-				a.Expect("output", []byte(strings.TrimSuffix(out.String(), "\n")))
-			})
+			for _, file := range expectations(t, dir) {
+				golden.RunFile(t, file, func(t *testing.T, a *golden.Archive) {
+					var out strings.Builder
+					for line := range strings.Lines(string(a.Input("commands"))) {
+						line = strings.TrimSpace(line)
+						typed, err := at.in(line)
+						must(t, err)
+						output, code := rutter(t.Context(), append(strings.Fields(typed), "--bundle", filepath.Join(dir, "bundle.rutter"))...)
+						fmt.Fprintf(&out, "$ rutter %s\n%s= %d\n\n", line, output, code)
+					}
+					for _, section := range a.Inputs("disabled") {
+						a.Input(section) // for TestMutants
+					}
+					a.Expect("output", []byte(strings.TrimSuffix(out.String(), "\n")))
+				})
+			}
 		})
+	}
+}
+
+// expectations are the archives of a history: answers.txtar has the questions for which
+// there is no room in expect.txtar.
+func expectations(t *testing.T, dir string) []string {
+	t.Helper()
+	files := []string{filepath.Join(dir, "expect.txtar")}
+	if more := filepath.Join(dir, "answers.txtar"); exists(t, more) {
+		files = append(files, more)
+	}
+	return files
+}
+
+func exists(t *testing.T, path string) bool {
+	t.Helper()
+	_, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// TestEachHistoryIsAskedEverything holds the histories to what is expected of each: the
+// routing at moments that have a name, and what explain, blame and bisect answer.
+func TestEachHistoryIsAskedEverything(t *testing.T) {
+	for _, dir := range histories(t) {
+		asked := map[string]bool{}
+		for _, file := range expectations(t, dir) {
+			archive, err := txtar.ParseFile(file)
+			must(t, err)
+			for line := range strings.Lines(string(archive.Files[0].Data)) {
+				name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+				asked[name] = true
+				asked["a moment"] = asked["a moment"] || strings.Contains(rest, "@") && (name == "show" || name == "diff" || name == "explain")
+			}
+		}
+		for _, what := range []string{"explain", "blame", "bisect", "a moment"} {
+			if !asked[what] {
+				t.Errorf("%s is not asked for %s", dir, what)
+			}
+		}
 	}
 }
