@@ -150,12 +150,24 @@ func carried(s *transfer.Summary, what string) string {
 // progressEvery is how often long work tells how far it is.
 const progressEvery = 2 * time.Second
 
+// paced tells, of each call, whether it is time to tell how far long work is.
+func paced(env *environment) (due func() bool) {
+	last := env.now()
+	return func() bool {
+		now := env.now()
+		if now.Sub(last) < progressEvery {
+			return false
+		}
+		last = now
+		return true
+	}
+}
+
 // progress tells on standard error how far the work is, where it takes long.
 func progress(env *environment, what string) func(transfer.Summary) {
-	last := env.now()
+	due := paced(env)
 	return func(s transfer.Summary) {
-		if now := env.now(); now.Sub(last) >= progressEvery {
-			last = now
+		if due() {
 			fmt.Fprintf(env.err, "%s %d of at most %d messages\n", what, s.Done(), s.Of)
 		}
 	}

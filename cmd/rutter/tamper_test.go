@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/memlog"
@@ -121,7 +122,7 @@ func TestVerifyFindsACheckpointThatWasChanged(t *testing.T) {
 func (p *past) verify(log events.Log) (string, int) {
 	p.t.Helper()
 	var out bytes.Buffer
-	env := environment{out: &out, err: &out, open: func(context.Context, source) (events.Log, error) { return log, nil }}
+	env := environment{out: &out, err: &out, now: func() time.Time { return p.now }, open: func(context.Context, source) (events.Log, error) { return log, nil }}
 	code := run(p.t.Context(), env, []string{"verify", "--data-dir=x"})
 	return out.String(), code
 }

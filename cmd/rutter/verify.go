@@ -39,7 +39,7 @@ of the upgrade. What differs is told in routing terms, for the first version and
 			}
 			defer log.Close()
 			memory.Spend()
-			report, err := verify(cmd.Context(), log)
+			report, err := verify(cmd.Context(), env, log)
 			if err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ of the upgrade. What differs is told in routing terms, for the first version and
 	return cmd
 }
 
-func verify(ctx context.Context, log events.Log) (*replay.Report, error) {
+func verify(ctx context.Context, env *environment, log events.Log) (*replay.Report, error) {
 	var streams [2]events.Stream
 	for i, name := range []string{events.StreamEvents, events.StreamSnapshots} {
 		s, err := log.Stream(ctx, events.StreamConfig{Name: name})
@@ -78,7 +78,16 @@ func verify(ctx context.Context, log events.Log) (*replay.Report, error) {
 		return nil, err
 	}
 	defer all.Versions.Close()
-	return replay.Verify(ctx, all, func(replay.Report) {})
+	info, err := streams[0].Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	due := paced(env)
+	return replay.Verify(ctx, all, func(r replay.Report) {
+		if due() {
+			fmt.Fprintf(env.err, "compared %d versions, folded %d of at most %d events\n", r.Versions, r.Events, info.Last-info.First+1)
+		}
+	})
 }
 
 // verified is a report, with what its findings mean.
