@@ -59,6 +59,7 @@ func keptClient(ctx context.Context, scheme, host string, port int) func() error
 		if err != nil {
 			return err
 		}
+		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
 		switch {
 		case err != nil:
