@@ -25,6 +25,7 @@ type rig struct {
 	*world
 	namespace string
 	address   string // of the Gateway
+	laptop    string // a directory with what is taken along
 }
 
 // newRig makes a Gateway with one route, for the host "first", and returns once it is
