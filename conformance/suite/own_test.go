@@ -20,8 +20,8 @@ import (
 	"github.com/rutter-gateway/rutter/conformance/internal/patience"
 )
 
-// testOwn is for the features that the suite has no test of, as far as they need a
-// cluster. On the standard channel it holds that they are not claimed.
+// testOwn is for the features, and the SHOULDs, that the suite has no test of, as far as
+// they need a cluster. On the standard channel it holds that they are not claimed.
 func testOwn(t *testing.T, objects client.Client) {
 	experimental := Channel(*channel) == Experimental
 	t.Run("Features", func(t *testing.T) {
@@ -44,6 +44,7 @@ func testOwn(t *testing.T, objects client.Client) {
 			return nil
 		})
 	})
+	t.Run("ClassInUse", func(t *testing.T) { testClassInUse(t, objects) })
 	if experimental {
 		t.Run("Routability", func(t *testing.T) { testRoutability(t, objects) })
 		t.Run("ListenerFilters", func(t *testing.T) { testListenerFilters(t, objects) })
