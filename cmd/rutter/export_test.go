@@ -96,6 +96,7 @@ func questions(last uint64, port int) map[string][]string {
 		"plan":    {"plan --delete httproute/default/web --at " + v(3), "plan --delete secret/default/two -o json"},
 		"trace":   {"trace httproute/default/web", "trace secret/default/one -o json"},
 		"verify":  {"verify", "verify -o json"},
+		"pin":     {"pin gw --dry-run --at " + v(2), "pin gw --dry-run -o json --at " + v(3)},
 	}
 }
 
@@ -112,7 +113,7 @@ func TestABundleAndWhatIsImportedOfItAnswerLikeTheLog(t *testing.T) {
 	all := questions(r.lastEvent(), r.port)
 	var told strings.Builder
 	for _, c := range newRootCommand(&environment{}).Commands() {
-		if c.Flags().Lookup("bundle") == nil || slices.Contains([]string{"export", "standalone", "pin", "unpin"}, c.Name()) {
+		if c.Flags().Lookup("bundle") == nil || slices.Contains([]string{"export", "standalone", "unpin"}, c.Name()) {
 			continue
 		}
 		if all[c.Name()] == nil {

@@ -127,6 +127,15 @@ func TestYesterdaysRoutesAreServedWithTodaysEndpointsAndCertificate(t *testing.T
 	r.told("routingpins/default/gw", "in force")
 	r.answers("shop.example.com", 200, "three")
 
+	// What a bundle says would change is what does.
+	file := r.path("pinned.rutter")
+	if code, out := r.command("export", "-f", file); code != exitFine {
+		t.Fatal(out)
+	}
+	_, want := r.command("unpin", "gw", "--dry-run")
+	if code, got := r.rutter("unpin", "gw", "--dry-run", "--bundle", file); code != exitFine || got != want || !strings.Contains(got, "newer.example.com") {
+		t.Errorf("of a bundle unpin exits with %d:\n%s\nand of the log it says\n%s", code, got, want)
+	}
 	if code, out := r.command("unpin", "gw", "--yes", "--manifest", pin); code != exitFine || !strings.Contains(out, "newer.example.com") {
 		t.Fatalf("unpin exits with %d:\n%s", code, out)
 	}

@@ -12,6 +12,7 @@ import (
 func TestLongWorkTellsHowFarItIs(t *testing.T) {
 	bundle, dir := "../../replay-tests/histories/grant-revoked/bundle.rutter", t.TempDir()
 	for command, want := range map[string]string{
+		"blame httproute/shop/shop --bundle " + bundle:                       "read 41 of 41 events\n",
 		"verify --bundle " + bundle:                                          "compared 2 versions, folded 41 of at most 41 events\n",
 		"export -f " + filepath.Join(dir, "b") + " --bundle " + bundle:       "exported ",
 		"import " + bundle + " --data-dir " + filepath.Join(dir, "imported"): "imported ",

@@ -86,6 +86,12 @@ func (r *reading) open(ctx context.Context, env *environment) (*history.History,
 		log.Close()
 		return nil, "", nil, err
 	}
+	due := paced(env)
+	h.Progress = func(done, of uint64) {
+		if due() {
+			fmt.Fprintf(env.err, "read %d of %d events\n", done, of)
+		}
+	}
 	return h, format, log.Close, nil
 }
 

@@ -19,6 +19,10 @@ type History struct {
 	// server ever reported.
 	actors, receipts events.Stream
 	bucket, folds    events.Bucket
+
+	// Progress is told, while events are read one after the other, how many of how many
+	// there have been; it may be nil.
+	Progress func(done, of uint64)
 }
 
 // Open opens the streams. The error says when nothing was ever recorded there.
@@ -116,10 +120,13 @@ func (h *History) firstWhole(ctx context.Context) (*routing.Snapshot, error) {
 func (h *History) read(ctx context.Context, from, last uint64, take func(events.Event)) error {
 	reader := h.events.Reader(from)
 	defer reader.Close()
-	for at := uint64(0); at < last; {
+	for at, done := uint64(0), uint64(0); at < last; {
 		messages, err := reader.Next(ctx)
 		if err != nil {
 			return fmt.Errorf("read EVENTS: %w", err)
+		}
+		if done += uint64(len(messages)); h.Progress != nil {
+			h.Progress(done, done+last-min(last, messages[len(messages)-1].Sequence))
 		}
 		for _, m := range messages {
 			if at = m.Sequence; at > last {
