@@ -62,8 +62,8 @@ func (t *Tables) computeAttachment(r *reader, key events.Key) *attachment {
 			p = resolvedRules.invalid()
 		}
 		conditions := resolvedRules.conditions(p)
-		if pin := r.pin(to.gateway); p.ok() && pin.waits(spec.object.Since, r.state.Version.Incarnation) {
-			conditions = append(conditions, pin.waiting())
+		if pin := r.pin(to.gateway); p.ok() && pin != nil {
+			conditions = append(conditions, pin.tellRoute(spec.object, r.state.Version.Incarnation)...)
 		}
 		parents = append(parents, routing.ParentVerdict{Ref: parentRef(ref), Gateway: to.gateway, Conditions: conditions})
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/events/routing"
+	"github.com/rutter-gateway/rutter/projector/fold"
 )
 
 // setPins takes over which RoutingPin of a Gateway is in force.
@@ -103,9 +104,21 @@ func (p *Pin) waits(since uint64, incarnation string) bool {
 
 const waitsMessage = "This generation is later than the routing that is in force, and waits: the Gateway is pinned to version "
 
-// waiting is the condition of a route that a pin keeps back.
-func (p *Pin) waiting() routing.Condition {
-	return condition(routing.ConditionProgrammed, false, "Pinned", waitsMessage+p.Version.String()+".")
+const absentMessage = "The routing that is in force has no rule of this route, which its parent accepted later, and which waits: the Gateway is pinned to version "
+
+// tellRoute is what a pin has to say on a route that its parent accepts: that it is kept
+// back, if it is.
+func (p *Pin) tellRoute(o *fold.Object, incarnation string) []routing.Condition {
+	var message string
+	switch {
+	case p.waits(o.Since, incarnation):
+		message = waitsMessage
+	case p.Content.Lacks(o.Key):
+		message = absentMessage
+	default:
+		return nil
+	}
+	return []routing.Condition{condition(routing.ConditionProgrammed, false, "Pinned", message+p.Version.String()+".")}
 }
 
 // tellPinned adds to the verdict on a Gateway or a ListenerSet what is pinned, and that

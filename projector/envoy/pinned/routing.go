@@ -26,6 +26,7 @@ type Routing struct {
 	Infrastructure *routing.Infrastructure
 
 	namespace string // of the Gateway
+	routes    map[string]bool
 	resources []routing.Resource
 	trusted   map[string]routing.Resource
 	// across are the resources that lead to other namespaces.
@@ -46,7 +47,7 @@ func (r Reference) compare(o Reference) int {
 // Read finds out what the resources of a Gateway need.
 func Read(gateway string, g *routing.GatewayState) (*Routing, error) {
 	namespace, _, _ := strings.Cut(gateway, "/")
-	out := &Routing{namespace: namespace, Infrastructure: g.Infrastructure, trusted: map[string]routing.Resource{}, across: map[routing.ResourceName]bool{}}
+	out := &Routing{namespace: namespace, Infrastructure: g.Infrastructure, routes: map[string]bool{}, trusted: map[string]routing.Resource{}, across: map[routing.ResourceName]bool{}}
 	for _, name := range slices.SortedFunc(maps.Keys(g.Resources), routing.ResourceName.Compare) {
 		r := g.Resources[name]
 		if name.Type == form.TypeSecret {
@@ -55,7 +56,7 @@ func Read(gateway string, g *routing.GatewayState) (*Routing, error) {
 			}
 			continue
 		}
-		v := &visit{gateway: namespace, secret: out.addSecret, deny: func(ref Reference) bool {
+		v := &visit{gateway: namespace, secret: out.addSecret, route: out.addRoute, deny: func(ref Reference) bool {
 			out.Backends = append(out.Backends, ref)
 			out.across[name] = true
 			return false
@@ -88,6 +89,25 @@ func (p *Routing) addSecret(kind, namespace, name string) {
 	to := events.Key{Resource: events.Secrets}
 	to.Namespace, to.Name, _ = strings.Cut(name, "/")
 	p.Certificates = append(p.Certificates, Reference{Kind: kind, Namespace: namespace, To: to})
+}
+
+// addRoute notes the route of an entry, namespace/name/rule/match with the kind ahead.
+func (p *Routing) addRoute(entry string) {
+	if parts := strings.Split(entry, "/"); len(parts) >= 4 {
+		p.routes[strings.Join(parts[:len(parts)-2], "/")] = true
+	}
+}
+
+// Lacks tells whether an HTTPRoute or a GRPCRoute has no rule in it. Of other routes
+// that is not known, and they are taken to have one.
+func (p *Routing) Lacks(key events.Key) bool {
+	switch key.Resource {
+	case events.HTTPRoutes:
+		return !p.routes[key.Namespace+"/"+key.Name]
+	case events.GRPCRoutes:
+		return !p.routes["grpc/"+key.Namespace+"/"+key.Name]
+	}
+	return false
 }
 
 // Secrets are the names of all secrets that are needed.

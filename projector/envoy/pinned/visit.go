@@ -25,6 +25,8 @@ type visit struct {
 	// deny is asked about each Service in another namespace. Where it says so, the Service
 	// is taken out.
 	deny func(Reference) bool
+	// route is told of each entry that an HTTPRoute or a GRPCRoute has; it may be nil.
+	route func(entry string)
 
 	changed bool
 }
@@ -98,6 +100,9 @@ func (v *visit) secrets(kind, namespace string, tls *tlsv3.CommonTlsContext) {
 func (v *visit) routes(config *routev3.RouteConfiguration) {
 	for _, host := range config.GetVirtualHosts() {
 		for _, r := range host.GetRoutes() {
+			if v.route != nil {
+				v.route(r.GetName())
+			}
 			action := r.GetRoute()
 			if action == nil {
 				continue
