@@ -92,7 +92,10 @@ func TestTheAPIServerTrustsTheWebhookOfIngest(t *testing.T) {
 	t.Run("the role of the chart is what was asked for", func(t *testing.T) {
 		stop := r.start()
 		r.eventually("deployments", "gw-rutter", exists)
+		r.class("rutter", "rutter.dev/gateway-controller")
+		r.kept("rutter", true)
 		r.publish(fleet{"default/gw": nil})
+		r.kept("rutter", false)
 		for resource, suffix := range built() {
 			r.gone(resource, "gw-rutter"+suffix)
 		}

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ import (
 )
 
 // privateParts are what no form of a private key can do without: its secret numbers, and
-// the lines of its PEM.
+// the lines of its PEM that they are in.
 func privateParts(t *testing.T, key []byte) [][]byte {
 	t.Helper()
 	block, _ := pem.Decode(key)
@@ -34,8 +35,19 @@ func privateParts(t *testing.T, key []byte) [][]byte {
 		must(t, err)
 		parts = numbersOf(t, private)
 	}
+	numbers := parts
 	for line := range strings.Lines(string(key)) {
-		if line = strings.TrimSpace(line); len(line) > 40 && !strings.HasPrefix(line, "-----") {
+		line = strings.TrimSpace(line)
+		der, err := base64.StdEncoding.DecodeString(line)
+		if err != nil {
+			continue // where it begins and ends
+		}
+		at := bytes.Index(block.Bytes, der)
+		// Certificates have the public key, which fills lines of its own.
+		if len(line) > 40 && slices.ContainsFunc(numbers, func(number []byte) bool {
+			begin := bytes.Index(block.Bytes, number)
+			return begin < at+len(der) && at < begin+len(number)
+		}) {
 			parts = append(parts, []byte(line))
 		}
 	}
@@ -110,11 +122,16 @@ func holds(open, secret []byte) bool {
 
 // The search for keys is worth nothing where it is blind.
 func TestTheSearchForKeysFindsThemInEveryForm(t *testing.T) {
-	_, elliptic := gwtest.Certificate(t, "a.example.com")
+	shown, elliptic := gwtest.Certificate(t, "a.example.com")
 	_, other := gwtest.Certificate(t, "b.example.com")
 	_, primes := weakCertificate(t, "a.example.com")
 	for name, key := range map[string][]byte{"EC": elliptic, "RSA": primes} {
 		block, _ := pem.Decode(key)
+		for ahead := range 3 { // wherever its public key begins
+			if holdsKey(t, laidOpen(t, []byte(base64.StdEncoding.EncodeToString(append(make([]byte, ahead), certificateOf(t, shown)...)))), key) {
+				t.Errorf("a key (%s) is found in a certificate", name)
+			}
+		}
 		inJSON, err := json.Marshal(map[string]string{"tls.key": string(key)})
 		must(t, err)
 		inSecret, err := json.Marshal(map[string][]byte{"ca.crt": make([]byte, rand.IntN(3)), "tls.key": key})
@@ -147,4 +164,13 @@ func holdsKey(t *testing.T, open, key []byte) bool {
 		}
 	}
 	return false
+}
+
+func certificateOf(t *testing.T, chain []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(chain)
+	if block == nil {
+		t.Fatal("it is no PEM")
+	}
+	return block.Bytes
 }
