@@ -193,6 +193,52 @@ func TestAClassWhoseKeysAreMissingIsNotAccepted(t *testing.T) {
 	})
 }
 
+// What another tenant asks for on one's Gateway is not served there, whatever it asks for.
+func TestRoutesOfAnotherTenantAreNotServed(t *testing.T) {
+	for mode, tenancy := range map[string]string{
+		"namespace":     "{mode: namespace, allowedNamespaces: [shared]}",
+		"labelSelector": "{mode: labelSelector, tenantIDLabel: tenant, allowedNamespaces: [shared]}",
+	} {
+		t.Run(mode, func(t *testing.T) {
+			r := newRig(t)
+			_, rest, _ := strings.Cut(fmt.Sprintf(sharedGateway, "{}", r.port), "---\n")
+			r.save("gateway", "apiVersion: rutter.dev/v1alpha1\nkind: RutterClass\nmetadata: {name: tenants}\nspec: {tenancy: "+tenancy+"}\n---\n"+rest)
+			for name, label := range map[string]string{"infra": "tenant: acme", "acme": "tenant: acme", "zeta": "tenant: zeta", "nobody": "", "shared": "tenant: zeta"} {
+				r.save(name, r.tenantManifest(name, label))
+			}
+			r.start()
+			r.serves("infra.example.com", "/", 200)
+			r.serves("shared.example.com", "/", 200)
+			others := []string{"zeta", "nobody"}
+			if mode == "namespace" {
+				others = append(others, "acme")
+			} else {
+				r.serves("acme.example.com", "/", 200)
+			}
+			for _, other := range others {
+				r.statusHas("httproutes/"+other+"/"+other+".yaml", "reason: NotAllowedByListeners", "is not of the tenant")
+				if status, _, err := r.get(other+".example.com", "/"); err != nil || status != 404 {
+					t.Errorf("%s gets %d (%v), want 404", other, status, err)
+				}
+			}
+			// It takes nothing from the owner's hostname either.
+			r.save("zeta", strings.Replace(r.tenantManifest("zeta", "tenant: zeta"), "zeta.example.com", "infra.example.com", 1))
+			r.statusHas("httproutes/zeta/zeta.yaml", "observedGeneration: 2")
+			r.statusHas("gateways/infra/gw.yaml", fmt.Sprintf("attachedRoutes: %d", 5-len(others)))
+			if status, body, err := r.get("infra.example.com", "/"); err != nil || status != 200 || !strings.Contains(body, `"backend":"infra"`) {
+				t.Errorf("the hostname of the owner is answered with %d, %q, %v", status, body, err)
+			}
+			text, err := os.ReadFile(filepath.Join(r.data, "status/gateways/infra/gw.yaml"))
+			for _, other := range others {
+				if err != nil || strings.Contains(string(text), other) {
+					t.Errorf("the Gateway reveals %s (%v):\n%s", other, err, text)
+				}
+			}
+			r.verified()
+		})
+	}
+}
+
 func TestKeysOfTokensAreReplacedWithoutDroppingAConnection(t *testing.T) {
 	for _, layout := range []string{"scoped", "plain"} {
 		t.Run(layout, func(t *testing.T) {
