@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,7 +18,24 @@ import (
 
 // httpClient asks for a host at a port, on a new connection each time.
 func httpClient(ctx context.Context, scheme, host string, port int) func() error {
-	transport := httpTransport(host)
+	return client(ctx, httpTransport(host), scheme, host, port)
+}
+
+// keptClient asks for a host at a port, always on one connection; that it does not last
+// is a failure.
+func keptClient(ctx context.Context, scheme, host string, port int) func() error {
+	kept := &keptTransport{tls: httpTransport(host).TLSClientConfig}
+	ask := client(ctx, kept, scheme, host, port)
+	return func() error {
+		err := ask()
+		if err == nil && kept.conn == nil {
+			err = errors.New("the connection ends with this answer")
+		}
+		return err
+	}
+}
+
+func client(ctx context.Context, transport http.RoundTripper, scheme, host string, port int) func() error {
 	return func() error {
 		status, body, err := get(context.WithoutCancel(ctx), transport, fmt.Sprintf("%s://127.0.0.1:%d/", scheme, port), host)
 		if err == nil && status != http.StatusOK {
@@ -27,62 +45,69 @@ func httpClient(ctx context.Context, scheme, host string, port int) func() error
 	}
 }
 
-// keptClient asks for a host at a port, always on one connection; that it does not last
-// is a failure. It is not an http.Transport because that gives up connections by itself
+// keptTransport sends one request after the other over one connection, and makes another
+// one only where that has failed or was ended by the other side. An http.Transport gives up connections by itself
 // where a machine is slow.
-func keptClient(ctx context.Context, scheme, host string, port int) func() error {
-	var conn net.Conn
-	var reader *bufio.Reader
-	dial := func() (err error) {
-		dialer := &net.Dialer{Timeout: 5 * time.Second}
-		conn, err = dialer.DialContext(context.WithoutCancel(ctx), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil && scheme == "https" {
-			conn = tls.Client(conn, &tls.Config{ServerName: host, InsecureSkipVerify: true}) //nolint:gosec // who answers is seen by what is said
+type keptTransport struct {
+	tls     *tls.Config // for https
+	conn    net.Conn
+	reader  *bufio.Reader
+	dialled int
+}
+
+func (k *keptTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if k.conn == nil {
+		if err := k.dial(request); err != nil {
+			return nil, err
 		}
-		if err == nil {
-			reader = bufio.NewReader(conn)
-		}
+	}
+	response, err := k.exchange(request)
+	if err != nil || response.Close {
+		k.CloseIdleConnections()
+	}
+	return response, err
+}
+
+func (k *keptTransport) dial(request *http.Request) error {
+	k.dialled++
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	conn, err := dialer.DialContext(request.Context(), "tcp", request.URL.Host)
+	if err != nil {
 		return err
 	}
-	ask := func() error {
-		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-			return err
-		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/", http.NoBody)
-		if err != nil {
-			return err
-		}
-		if err := request.Write(conn); err != nil {
-			return err
-		}
-		response, err := http.ReadResponse(reader, request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		switch {
-		case err != nil:
-			return err
-		case response.StatusCode != http.StatusOK:
-			return fmt.Errorf("status %d: %s", response.StatusCode, body)
-		case response.Close:
-			return errors.New("the connection ends with this answer")
-		}
-		return nil
+	if request.URL.Scheme == "https" {
+		conn = tls.Client(conn, k.tls)
 	}
-	return func() error {
-		if conn == nil {
-			if err := dial(); err != nil {
-				return err
-			}
-		}
-		err := ask()
-		if err != nil {
-			conn.Close()
-			conn = nil
-		}
-		return err
+	k.conn, k.reader = conn, bufio.NewReader(conn)
+	return nil
+}
+
+// exchange has read all of the answer, so that the next one begins where it ends.
+func (k *keptTransport) exchange(request *http.Request) (*http.Response, error) {
+	if err := k.conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return nil, err
+	}
+	if err := request.Write(k.conn); err != nil {
+		return nil, err
+	}
+	response, err := http.ReadResponse(k.reader, request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
+}
+
+// CloseIdleConnections ends the connection, between two requests.
+func (k *keptTransport) CloseIdleConnections() {
+	if k.conn != nil {
+		k.conn.Close()
+		k.conn = nil
 	}
 }
 

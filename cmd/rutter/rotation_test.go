@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -52,8 +51,8 @@ func (c *callers) caller() (name, from string) {
 
 // visitor is a client with a certificate, and what it saw of the Gateway.
 type visitor struct {
-	transport *http.Transport
-	dialled   atomic.Int32
+	transport http.RoundTripper
+	kept      *keptTransport // nil where each request has a connection of its own
 	presented atomic.Pointer[x509.Certificate]
 	resumed   atomic.Bool // a TLS session
 }
@@ -63,23 +62,22 @@ func newVisitor(t *testing.T, keep bool, cert, key []byte) *visitor {
 	pair, err := tls.X509KeyPair(cert, key)
 	must(t, err)
 	v := &visitor{}
-	v.transport = &http.Transport{
-		DisableKeepAlives: !keep, MaxConnsPerHost: 1,
-		TLSClientConfig: &tls.Config{
-			ServerName: "web.example.com", InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}, //nolint:gosec // the certificate itself is looked at
-			ClientSessionCache: tls.NewLRUClientSessionCache(8),
-			VerifyConnection: func(s tls.ConnectionState) error {
-				v.presented.Store(s.PeerCertificates[0])
-				v.resumed.Store(s.DidResume)
-				return nil
-			},
-		},
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			v.dialled.Add(1)
-			return (&net.Dialer{}).DialContext(ctx, network, address)
+	config := &tls.Config{
+		ServerName: "web.example.com", InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}, //nolint:gosec // the certificate itself is looked at
+		ClientSessionCache: tls.NewLRUClientSessionCache(8),
+		VerifyConnection: func(s tls.ConnectionState) error {
+			v.presented.Store(s.PeerCertificates[0])
+			v.resumed.Store(s.DidResume)
+			return nil
 		},
 	}
-	t.Cleanup(v.transport.CloseIdleConnections)
+	if !keep {
+		v.transport = &http.Transport{DisableKeepAlives: true, TLSClientConfig: config}
+		return v
+	}
+	v.kept = &keptTransport{tls: config}
+	v.transport = v.kept
+	t.Cleanup(v.kept.CloseIdleConnections)
 	return v
 }
 
@@ -157,7 +155,7 @@ spec:
 				return nil
 			})
 			must(t, kept.asks(r))
-			if n := kept.dialled.Load(); n != 1 {
+			if n := kept.kept.dialled; n != 1 {
 				t.Errorf("the client needed %d connections", n)
 			}
 			if _, now := backend.caller(); now != from {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,14 +11,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,11 +248,8 @@ func TestKeysOfTokensAreReplacedWithoutDroppingAConnection(t *testing.T) {
 			r.save("acme", r.tenantManifest("acme", "tenant: acme"))
 			publish(first.keys())
 			r.start("--route-layout", layout)
-			var dialled atomic.Int32
-			kept := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				dialled.Add(1)
-				return (&net.Dialer{}).DialContext(ctx, network, address)
-			}}
+			kept := &keptTransport{}
+			t.Cleanup(kept.CloseIdleConnections)
 			gets := func(by *issuer, want int) {
 				t.Helper()
 				r.eventually(fmt.Sprintf("a request gets %d", want), func() error {
@@ -277,7 +271,7 @@ func TestKeysOfTokensAreReplacedWithoutDroppingAConnection(t *testing.T) {
 			publish(first.keys())
 			gets(first, 200)
 			gets(second, 401)
-			if n := dialled.Load(); n != 1 {
+			if n := kept.dialled; n != 1 {
 				t.Errorf("all that took %d connections, want 1", n)
 			}
 			r.verified()
