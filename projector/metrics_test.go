@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/rutter-gateway/rutter/events"
 	"github.com/rutter-gateway/rutter/internal/gwtest"
 )
 
 func TestAProjectorTellsWhatItDoesAndHowFarItIs(t *testing.T) {
 	r := newRig(t)
-	r.sync(events.TypeSyncStart)
-	r.world()
-	r.sync(events.TypeSyncDone)
+	r.list()
 	stop := r.project(0)
 	defer stop()
 	r.reach(r.last)

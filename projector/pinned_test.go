@@ -29,9 +29,7 @@ func (r *rig) pin(content *routing.Snapshot) {
 func TestWhatIsPinnedOutlivesRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.sync(events.TypeSyncStart)
-		r.world()
-		r.sync(events.TypeSyncDone)
+		r.list()
 		r.route("r", "web")
 		stop := r.project(0)
 		content := routing.Pinned(r.reach(r.last), "default/gw")

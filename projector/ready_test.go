@@ -13,9 +13,7 @@ import (
 // The listings are complete long before the end of what was recorded.
 func TestItIsReadyOnceWhatWasRecordedIsFolded(t *testing.T) {
 	r := newRig(t)
-	r.sync(events.TypeSyncStart)
-	r.world()
-	r.sync(events.TypeSyncDone)
+	r.list()
 	half := int(r.last)
 	r.route("a", "web")
 	goOn := make(chan struct{})

@@ -14,9 +14,7 @@ import (
 func TestAfterAGapNothingIsPublishedBeforeAWholeList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.sync(events.TypeSyncStart)
-		r.world()
-		r.sync(events.TypeSyncDone)
+		r.list()
 		r.route("r", "web")
 		stop := r.project(0)
 		before := r.reach(r.last)
@@ -63,9 +61,7 @@ func TestAfterAGapNothingIsPublishedBeforeAWholeList(t *testing.T) {
 func TestFortyDaysOfStandstillChangeNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.sync(events.TypeSyncStart)
-		r.world()
-		r.sync(events.TypeSyncDone)
+		r.list()
 		stop := r.project(0)
 		r.reach(r.last)
 		r.route("r", "web") // only the end takes a checkpoint of it

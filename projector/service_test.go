@@ -99,6 +99,14 @@ func (r *rig) route(name, service string) {
 	r.apply(events.HTTPRoutes, "default", name, fmt.Sprintf(`{"parentRefs":[{"name":"gw"}],"hostnames":["%s.example.com"],"rules":[{"backendRefs":[{"name":%q,"port":80}]}]}`, name, service))
 }
 
+// list records the world as a whole.
+func (r *rig) list() {
+	r.t.Helper()
+	r.sync(events.TypeSyncStart)
+	r.world()
+	r.sync(events.TypeSyncDone)
+}
+
 func (r *rig) world() {
 	r.apply(events.GatewayClasses, "", "rutter", `{"controllerName":"rutter.dev/gateway-controller"}`)
 	r.apply(events.Gateways, "default", "gw", `{"gatewayClassName":"rutter","listeners":[{"name":"http","port":8080,"protocol":"HTTP"}]}`)
@@ -198,9 +206,7 @@ func TestRestartPublishesNothingThatIsAlreadySo(t *testing.T) {
 	for _, every := range []uint64{1_000_000, 3} {
 		t.Run(fmt.Sprintf("checkpoint every %d", every), func(t *testing.T) {
 			r := newRig(t)
-			r.sync(events.TypeSyncStart)
-			r.world()
-			r.sync(events.TypeSyncDone)
+			r.list()
 			stop := r.project(every)
 			r.reach(r.last)
 			for i := range 10 {

@@ -16,9 +16,7 @@ import (
 func recorded(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t)
-	r.sync(events.TypeSyncStart)
-	r.world()
-	r.sync(events.TypeSyncDone)
+	r.list()
 	stop := r.project(0)
 	r.reach(r.last)
 	r.route("r1", "web")
