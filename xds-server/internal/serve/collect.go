@@ -19,9 +19,7 @@ func order() []string {
 }
 
 // removedLast are the types that others refer to, in the order of their removal.
-func removedLast() []string {
-	return []string{store.SecretType, store.ClusterType}
-}
+func removedLast() []string { return []string{store.SecretType, store.ClusterType} }
 
 // collect is everything that the client has not been sent and should have; then
 // the client is up to the reading. While it is waiting, it is what it asked for.
